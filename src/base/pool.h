@@ -1,0 +1,29 @@
+/* pool.h: a fixed set of worker threads, and loops spread over them.
+ *
+ * Thread rule: any number of threads may call lx_pool_for at once; each call's steps are worked on
+ * by idle workers and by the caller itself, so a pool of 0 workers, or NULL, runs everything in
+ * the caller, in order. A step must not call lx_pool_for on the same pool. */
+#ifndef LX_BASE_POOL_H
+#define LX_BASE_POOL_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+
+struct lx_pool;
+
+#define LX_POOL_MAX_WORKERS 256
+
+/* Does step `index`; returns its outcome. Steps run at the same time, in any order. */
+typedef enum lx_status (*lx_pool_step)(void *context, size_t index, struct lx_err *err);
+
+LX_MUST_CHECK enum lx_status lx_pool_create(size_t workers, struct lx_pool **pool,
+                                            struct lx_err *err);
+void lx_pool_destroy(struct lx_pool *pool); /* waits for its threads; NULL is fine */
+
+/* Runs steps 0 … count - 1. Every step that was started is finished when it returns; after the
+ * first failure no new ones start. Returns the failure of the lowest index among those that ran. */
+LX_MUST_CHECK enum lx_status lx_pool_for(struct lx_pool *pool, size_t count, lx_pool_step step,
+                                         void *context, struct lx_err *err);
+
+#endif
