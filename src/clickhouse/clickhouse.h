@@ -1,0 +1,190 @@
+/* clickhouse.h: queries to ClickHouse, and their answers as columns.
+ *
+ * One client, two drivers: HTTP (libcurl) and embedded (libchdb, loaded at run time). Answers come
+ * in the Native format, decoded block by block as they stream in; memory is bounded by one block.
+ *
+ * Every query carries every setting that could cut or bend its result (settings_pinned.def, with
+ * the version that knows each and why it is there); what an old server does not know is left out.
+ *
+ * A stream is a success only when it ended as it must: a stream that ends early, is reset, or
+ * carries an exception in its body is a failure, also after blocks were handed out. So: results
+ * count only once lx_ch_next has returned LX_OK with a NULL block.
+ *
+ * Errors: err->code is ClickHouse's code (0: none), err->name its name ("UNKNOWN_TABLE"). Status:
+ * LX_E_AUTH (194, 516, 192), LX_E_ACCESS (497), LX_E_NOTFOUND (60 table, 81 database), LX_E_NOSPACE
+ * (243), LX_E_MEMORY never (241 is LX_E_REMOTE), LX_E_REMOTE for all others, LX_E_NETWORK,
+ * LX_E_TIMEOUT, LX_E_CANCELLED, LX_E_FORMAT for a stream that is not Native.
+ * Nothing is retried here, except connecting: a statement may have been executed.
+ *
+ * Threads: a client may be used by several threads, each with its own result; a result by one. */
+#ifndef LX_CLICKHOUSE_CLICKHOUSE_H
+#define LX_CLICKHOUSE_CLICKHOUSE_H
+
+#include "base/buf.h"
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/column.h"
+#include "base/err.h"
+
+struct lx_ch;
+struct lx_ch_result;
+
+/* -- types ---------------------------------------------------------------------------------- */
+
+enum lx_ch_kind {
+    LX_CH_INT8, LX_CH_INT16, LX_CH_INT32, LX_CH_INT64, LX_CH_INT128, LX_CH_INT256,
+    LX_CH_UINT8, LX_CH_UINT16, LX_CH_UINT32, LX_CH_UINT64, LX_CH_UINT128, LX_CH_UINT256,
+    LX_CH_FLOAT32, LX_CH_FLOAT64, LX_CH_BOOL,
+    LX_CH_STRING, LX_CH_FIXED_STRING, LX_CH_UUID, LX_CH_IPV4, LX_CH_IPV6,
+    LX_CH_DATE, LX_CH_DATE32, LX_CH_DATETIME, LX_CH_DATETIME64,
+    LX_CH_ENUM8, LX_CH_ENUM16, LX_CH_DECIMAL,
+    LX_CH_NOTHING,
+    /* Composed: decoded as values only where the client is asked for them as text (see carry). */
+    LX_CH_ARRAY, LX_CH_MAP, LX_CH_TUPLE, LX_CH_NESTED, LX_CH_JSON, LX_CH_VARIANT, LX_CH_DYNAMIC,
+    LX_CH_OBJECT, LX_CH_AGGREGATE, LX_CH_SIMPLE_AGGREGATE, LX_CH_INTERVAL, LX_CH_GEO, LX_CH_OTHER,
+};
+
+/* How a column travels to the archive. */
+enum lx_ch_carry {
+    LX_CH_CARRY_VALUE,  /* as itself, decoded from Native */
+    LX_CH_CARRY_JSON,   /* as text, by toJSONString */
+    LX_CH_CARRY_NOT,    /* not at all: the run stops, naming column and type */
+};
+
+struct lx_ch_enum {
+    int32_t value;
+    char *name;
+    size_t name_len;
+};
+
+/* A parsed type. Nullable and LowCardinality are flags of the type within, not types. */
+struct lx_ch_type {
+    enum lx_ch_kind kind;
+    bool nullable, low_cardinality;
+    uint32_t width;     /* bytes of a FIXED column's value; 0: BYTES */
+    uint32_t precision; /* Decimal: digits; DateTime64: fraction digits; FixedString: bytes */
+    uint32_t scale;     /* Decimal */
+    char *zone;         /* DateTime, DateTime64: as written; NULL where none */
+    struct lx_ch_enum *enums; /* sorted by value */
+    size_t enum_count;
+    struct lx_ch_type *children; /* Array: 1, Map: 2, Tuple: n, SimpleAggregateFunction: 1 */
+    size_t child_count;
+    char *text; /* the whole type as ClickHouse wrote it */
+};
+
+/* Parses "Nullable(DateTime64(3, 'UTC'))". LX_E_FORMAT; depth and length are bounded. A type that is
+ * not known is LX_CH_OTHER, not an error. */
+LX_MUST_CHECK enum lx_status lx_ch_type_parse(struct lx_str text, struct lx_ch_type *type,
+                                              struct lx_err *err);
+void lx_ch_type_free(struct lx_ch_type *type); /* what it owns */
+enum lx_ch_carry lx_ch_type_carry(const struct lx_ch_type *type);
+/* Can lx_ch_hash_rows reproduce xxh3() of it? (Arrays, maps and tuples: only their server-side
+ * hash of the value exists, see lx_ch_hash_rows.) */
+bool lx_ch_type_hashable(const struct lx_ch_type *type);
+/* The enum's name of a value; NULL where the type has none. */
+const struct lx_ch_enum *lx_ch_enum_name(const struct lx_ch_type *type, int32_t value);
+
+/* -- connecting ------------------------------------------------------------------------------ */
+
+enum lx_ch_compression { LX_CH_COMPRESS_AUTO, LX_CH_COMPRESS_NONE, LX_CH_COMPRESS_LZ4,
+                         LX_CH_COMPRESS_ZSTD };
+
+struct lx_ch_options {
+    const char *url;      /* "http[s]://host:port", "embedded:///dir" */
+    const char *user, *password, *database; /* by header, never in the URL; NULL = unset */
+    const char *ca_bundle;                  /* NULL: the system's; verification is always on */
+    const char *libchdb;                    /* path; NULL: looked for (docs/clickhouse.md) */
+    enum lx_ch_compression compression;     /* auto: none on loopback, else lz4 */
+    int connect_timeout_ms;                 /* 0: LX_CH_CONNECT_MS */
+    int idle_timeout_ms;                    /* no byte for so long ends a query; 0: LX_CH_IDLE_MS */
+    struct lx_clock clock;
+    struct lx_random random;
+    const struct lx_cancel *cancel;         /* may be NULL */
+};
+
+/* Copies the texts. HTTP: asks nothing yet. */
+LX_MUST_CHECK enum lx_status lx_ch_open(const struct lx_ch_options *options, struct lx_ch **client,
+                                        struct lx_err *err);
+void lx_ch_close(struct lx_ch *client);
+/* "http://host:8123", for messages; no secrets. */
+const char *lx_ch_where(const struct lx_ch *client);
+
+/* -- queries --------------------------------------------------------------------------------- */
+
+struct lx_ch_setting {
+    const char *name, *value; /* value as text; escaped by the driver */
+};
+
+struct lx_ch_query {
+    const char *sql;              /* without FORMAT */
+    const char *query_id;         /* NULL: made by the client: "lynex-<random>" */
+    const char *log_comment;      /* NULL: "lynex" */
+    const struct lx_ch_setting *settings; /* besides the pinned ones, which they override */
+    size_t setting_count;
+    int timeout_ms;               /* for the whole query; 0: only the idle timeout */
+    bool no_pinned;               /* for statements that refuse settings; rarely */
+};
+
+struct lx_ch_column {
+    const char *name;
+    const struct lx_ch_type *type;
+    struct lx_column data; /* values in ClickHouse's own little-endian bytes, as Native has them */
+};
+
+struct lx_ch_block {
+    struct lx_ch_column *columns;
+    size_t column_count;
+    int64_t rows;
+};
+
+/* A statement without a result (ALTER, DELETE, INSERT … VALUES within sql). */
+LX_MUST_CHECK enum lx_status lx_ch_execute(struct lx_ch *client, const struct lx_ch_query *query,
+                                           struct lx_err *err);
+LX_MUST_CHECK enum lx_status lx_ch_select(struct lx_ch *client, const struct lx_ch_query *query,
+                                          struct lx_ch_result **result, struct lx_err *err);
+/* The next block; NULL after the last, when the stream has ended as it must. The block is the
+ * result's, valid until the next call; its columns may be moved out (memcpy the struct, then
+ * lx_column_init it) to keep them. */
+LX_MUST_CHECK enum lx_status lx_ch_next(struct lx_ch_result *result, struct lx_ch_block **block,
+                                        struct lx_err *err);
+/* Ends it, whether or not it was read to the end. NULL is fine. */
+void lx_ch_result_free(struct lx_ch_result *result);
+
+/* The whole answer of a small query as one block, owned by the caller (lx_ch_table_free); more than
+ * `max_rows` is LX_E_LIMIT. */
+struct lx_ch_table {
+    struct lx_ch_block block;
+    struct lx_ch_result *owner;
+};
+LX_MUST_CHECK enum lx_status lx_ch_query_all(struct lx_ch *client, const struct lx_ch_query *query,
+                                             int64_t max_rows, struct lx_ch_table *table,
+                                             struct lx_err *err);
+void lx_ch_table_free(struct lx_ch_table *table);
+/* A value of a table as text (String, LowCardinality), or as a number; the column's type must fit:
+ * LX_E_BUG otherwise. */
+struct lx_str lx_ch_text(const struct lx_ch_table *table, size_t column, int64_t row);
+uint64_t lx_ch_u64(const struct lx_ch_table *table, size_t column, int64_t row);
+int64_t lx_ch_i64(const struct lx_ch_table *table, size_t column, int64_t row);
+
+/* -- SQL text: the one place that quotes ------------------------------------------------------- */
+
+/* `name` with backticks and escapes, 'text' with quotes and escapes. */
+LX_MUST_CHECK enum lx_status lx_ch_quote_name(struct lx_buf *sql, struct lx_str name);
+LX_MUST_CHECK enum lx_status lx_ch_quote_text(struct lx_buf *sql, struct lx_str text);
+
+/* -- the row hash (design §6; recipe in docs/rowhash.md) --------------------------------------- */
+
+#define LX_CH_HASH_NULL 0xC58AD2DA03D9A871u
+
+/* hashes[i] = xxh3(tuple(c1, c2, …)) of row i, as ClickHouse computes it, over values in
+ * ClickHouse's bytes. A column whose `ready` is set is not hashed: its per-value hashes (UInt64)
+ * are taken from it (columns that travel as text but are hashed as values). */
+struct lx_ch_hash_input {
+    const struct lx_ch_type *type;
+    const struct lx_column *values;
+    const uint64_t *ready; /* NULL, or `rows` hashes of the column's values */
+};
+LX_MUST_CHECK enum lx_status lx_ch_hash_rows(const struct lx_ch_hash_input *columns, size_t count,
+                                             int64_t rows, uint64_t *hashes);
+
+#endif
