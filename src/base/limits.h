@@ -11,4 +11,7 @@
 #define LX_MAX_COLUMN_HEAP (2 * LX_GIB) /* text bytes of one column of one batch */
 #define LX_MAX_NAME 1024                /* of a column, table, object key */
 
+/* logging */
+#define LX_LOG_MAX_LINE 4096 /* of a message; longer ones are cut */
+
 #endif
