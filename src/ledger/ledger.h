@@ -91,10 +91,10 @@ struct lx_ledger_file {
 
 struct lx_ledger_state {
     int64_t version; /* newest; -1: no log yet */
-    char *table_id;  /* Delta metaData.id */
-    char *schema_string;
-    json_t *configuration;
-    json_t *table; /* lynex.table: {"source":…,"database":…,"table":…,…}; NULL where absent */
+    /* Of Delta's metaData; NULL before version 0. */
+    const char *table_id, *schema_string;
+    const json_t *configuration;
+    const json_t *table; /* lynex.table: {"source":…,"database":…,"table":…,…}; NULL where absent */
     struct lx_ledger_file *files; /* sorted by path */
     size_t file_count;
     struct lx_segment *live; /* sorted by source, partition, min_block, from, id */
@@ -154,8 +154,9 @@ struct lx_change {
     const char *operation; /* commitInfo.operation: "ARCHIVE", "DELETE", "VACUUM", … */
     json_t *info;          /* further members of commitInfo; borrowed, may be NULL */
 
-    /* The version of the state that this was planned on. Not set: the state as lx_ledger_open or
-     * the last lx_ledger_refresh left it. Must be set where the ledger was refreshed since. */
+    /* The version of the state that this was planned on. Not set: the state as lx_ledger_open, the
+     * last lx_ledger_refresh or the last LX_E_CONFLICT left it. So it must be set where several
+     * changes are planned together, or the ledger is refreshed between plan and commit. */
     bool has_base;
     int64_t base_version;
 

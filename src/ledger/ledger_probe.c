@@ -1,0 +1,91 @@
+/* Does the store honour put-if-absent? Everything rests on it: two writers of one version, and only
+ * one of them may believe that it wrote. */
+#include "ledger/ledger_private.h"
+
+#include <stdio.h>
+
+#define PROBE_KEY 96
+
+static enum lx_status put_text(struct lx_ledger *ledger, const char *key, const char *text,
+                               struct lx_err *err)
+{
+    const struct lx_put how = {.if_absent = true, .content_type = "text/plain"};
+    return lx_store_put(ledger->options.store, key, text, strlen(text), &how, NULL, err);
+}
+
+/* What the key holds now: the first text, and no other. */
+static enum lx_status holds(struct lx_ledger *ledger, const char *key, const char *text, bool *same,
+                            struct lx_err *err)
+{
+    struct lx_buf bytes = LX_BUF(LX_KIB);
+    enum lx_status status = lx_store_get(ledger->options.store, key, &bytes, NULL, err);
+    if (status == LX_OK)
+        *same = lx_str_is(lx_buf_view(&bytes), text);
+    lx_buf_free(&bytes);
+    return status;
+}
+
+static enum lx_status refuse(const struct lx_ledger *ledger, const char *what, struct lx_err *err)
+{
+    struct lx_buf root = LX_BUF(LX_ERR_TEXT);
+    if (lx_store_location(ledger->options.store, NULL, &root) != LX_OK)
+        lx_buf_clear(&root);
+    lx_err_set(err, LX_E_REFUSED,
+               "the store does not honour put-if-absent (If-None-Match: *) in "
+               "%s: %s",
+               lx_buf_cstr(&root), what);
+    lx_buf_free(&root);
+    lx_err_hint(err, "Two archivers could overwrite each other's records. Suspend versioning where "
+                     "the bucket is a versioned one of Ceph, use a store that honours the "
+                     "condition, or, if exactly one lynex ever writes here, set "
+                     "ARCHIVE_COMMIT=single-writer.");
+    return LX_E_REFUSED;
+}
+
+/* `first` is there; a second PUT must be refused, and leave it. */
+static enum lx_status put_again(struct lx_ledger *ledger, const char *key, const char *first,
+                                const char *second, struct lx_err *err)
+{
+    bool same = false;
+    enum lx_status status = put_text(ledger, key, second, err);
+    if (status == LX_OK)
+        return refuse(ledger, "a second PUT of one key was accepted", err);
+    if (status != LX_E_EXISTS && lx_status_class(status) != LX_CLASS_retry)
+        return status;
+    /* Refused, or no answer: what the key holds decides. */
+    enum lx_status seen = holds(ledger, key, first, &same, err);
+    if (seen != LX_OK)
+        return seen;
+    if (!same)
+        return refuse(ledger, "a second PUT of one key replaced the first", err);
+    if (status != LX_E_EXISTS)
+        return lx_err_set(err, status, "the probe's second PUT was not answered");
+    return LX_OK;
+}
+
+enum lx_status lx_ledger_probe(struct lx_ledger *ledger, struct lx_err *err)
+{
+    char id[LX_LEDGER_ID], key[PROBE_KEY], first[PROBE_KEY], second[PROBE_KEY];
+    bool same = false;
+    if (ledger->options.single_writer)
+        return LX_OK;
+    lx_ledger_new_id(&ledger->options.random, id);
+    snprintf(key, sizeof key, LX_LEDGER_LOG "_lynex_probe_%s", id);
+    snprintf(first, sizeof first, "first %s\n", id);
+    snprintf(second, sizeof second, "second %s\n", id);
+    enum lx_status status = put_text(ledger, key, first, err);
+    /* The key is random: whatever the answer was, what it holds is ours. */
+    if (status == LX_E_EXISTS || lx_status_class(status) == LX_CLASS_retry) {
+        enum lx_status seen = holds(ledger, key, first, &same, NULL);
+        if (seen == LX_OK && same)
+            status = LX_OK;
+    }
+    if (status == LX_OK)
+        status = put_again(ledger, key, first, second, err);
+    if (status != LX_OK)
+        lx_err_context(err, "trying put-if-absent on %s", key);
+    /* Without the right to delete it stays: a few bytes under a name that nothing reads. */
+    struct lx_err ignored = LX_ERR_INIT;
+    (void)!lx_store_delete(ledger->options.store, key, &ignored);
+    return status;
+}
