@@ -194,6 +194,9 @@ struct lx_parquet_levels {
     int64_t count;
 };
 
+/* Of the bounds of a chunk's pages, in the page index. */
+enum lx_parquet_order { LX_PARQUET_UNORDERED = 0, LX_PARQUET_ASCENDING, LX_PARQUET_DESCENDING };
+
 /* Names as the format spells them, "?" for unknown numbers; static. */
 const char *lx_parquet_physical_name(enum lx_parquet_physical physical);
 const char *lx_parquet_encoding_name(enum lx_parquet_encoding encoding);

@@ -121,8 +121,6 @@ struct lx_parquet_page_info {
     struct lx_parquet_bounds bounds;
 };
 
-enum lx_parquet_order { LX_PARQUET_UNORDERED = 0, LX_PARQUET_ASCENDING, LX_PARQUET_DESCENDING };
-
 struct lx_parquet_page_index {
     struct lx_parquet_page_info *pages;
     size_t page_count;
