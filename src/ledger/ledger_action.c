@@ -489,6 +489,8 @@ enum lx_status lx_version_parse(int64_t number, struct lx_str bytes, const char 
         parsing.rest = (struct lx_str){bytes.ptr + first, bytes.len - first};
     }
     enum lx_status status = lx_version_lines(bytes, where, take_action, &parsing, err);
+    if (status == LX_OK && parsing.line == 0) /* as a torn write or a reserved key would be */
+        status = lx_err_set(err, LX_E_FORMAT, "%s: no action", where);
     if (status == LX_OK) {
         *version = made;
         return LX_OK;

@@ -6,8 +6,7 @@
 
 struct book {
     struct fixture *fixture;
-    uint64_t rest;    /* rows that went, and were found in no segment so far */
-    uint64_t deleted; /* rows that went */
+    uint64_t rest; /* rows that went, and were found in no segment so far */
     unsigned restarts, calls, next_id;
 };
 
