@@ -188,6 +188,19 @@ static enum lx_status reserve_seen(struct lx_pq_scratch *scratch, size_t need)
     return LX_OK;
 }
 
+static int64_t text_bytes(const struct lx_pq_page *page, const struct lx_pq_page_plan *plan)
+{
+    const uint32_t *offsets = page->by_id ? plan->dictionary->values.offsets : page->values.offsets;
+    int64_t bytes = 0;
+    if (page->count == 0)
+        return 0;
+    if (!page->by_id)
+        return (int64_t)offsets[page->count] - offsets[0];
+    for (int64_t i = 0; i < page->count; i++)
+        bytes += offsets[page->ids[i] + 1] - offsets[page->ids[i]];
+    return bytes;
+}
+
 /* Bounds, hashes and counts of the page's values. */
 static enum lx_status take_statistics(const struct lx_pq_page *page,
                                       const struct lx_pq_page_plan *plan,
@@ -204,12 +217,7 @@ static enum lx_status take_statistics(const struct lx_pq_page *page,
         lx_pq_extremes_of(plan->order, &page->values, page->count, &extremes);
     }
     encoded->nan_count = extremes.nan_count;
-    encoded->text_bytes = -1;
-    if (field->physical == LX_PARQUET_BYTE_ARRAY)
-        encoded->text_bytes =
-            (int64_t)page->raw_bytes -
-            4 * (plan->leaf->max_repetition == 0 && plan->leaf->max_definition <= 1 ? page->levels
-                                                                                    : page->count);
+    encoded->text_bytes = field->physical == LX_PARQUET_BYTE_ARRAY ? text_bytes(page, plan) : -1;
     LX_TRY(lx_pq_bounds_take(&encoded->bounds, plan->order, &extremes, plan->bound_bytes,
                              field->physical == LX_PARQUET_BYTE_ARRAY,
                              field->logical.kind == LX_PARQUET_LOGICAL_STRING ||
@@ -255,6 +263,7 @@ static enum lx_status build_body(const struct lx_pq_page *page, const struct lx_
     size_t repetition_bytes, definition_bytes;
     struct lx_buf *body = &scratch->body;
     lx_buf_clear(body);
+    LX_TRY(lx_buf_reserve(body, 1)); /* an empty body has an address too */
     LX_TRY(encode_levels(page->repetition, 0, page->levels, leaf->max_repetition, !plan->page_v2,
                          body, &repetition_bytes));
     LX_TRY(encode_levels(page->definition, leaf->max_definition, page->levels, leaf->max_definition,
@@ -371,6 +380,7 @@ enum lx_status lx_pq_dictionary_page_encode(const struct lx_pq_dictionary *dicti
     size_t plain_bytes;
     as_v1.page_v2 = false;
     lx_buf_clear(&scratch->body);
+    LX_TRY_GOTO(lx_buf_reserve(&scratch->body, 1), out);
     LX_TRY_GOTO(lx_pq_values_encode(LX_PARQUET_PLAIN, plan->leaf->field->physical,
                                     &dictionary->values, count, &scratch->lengths, &scratch->body),
                 out);

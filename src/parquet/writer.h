@@ -64,7 +64,8 @@ struct lx_parquet_writer_options {
     int64_t page_rows;           /* 131,072 */
     size_t dictionary_bytes;     /* a dictionary grows to this, then its column goes on without;
                                     1 MiB */
-    size_t pending_bytes;        /* 24 MiB */
+    size_t pending_bytes;        /* full pages that wait to be encoded; 24 MiB */
+    size_t open_bytes;           /* all pages being filled: wide tables get smaller ones; 96 MiB */
     size_t bound_bytes;          /* a longer text bound is cut, safely; 64 */
     double bloom_bits_per_value; /* 10.5: false positives about 1 % */
     size_t bloom_max_bytes;      /* of one filter; 4 MiB */

@@ -1,0 +1,418 @@
+/* Each encoding that fits is tried on the first values of a column, compressed at zstd's levels of
+ * the effort, and costs bytes + nanoseconds x price. Nanoseconds come from the tables below, which
+ * were measured once (bench/parquet), so that the same rows always make the same file. */
+#include "parquet/choose.h"
+
+#include "base/alloc.h"
+
+#include <math.h>
+
+#define SAMPLE_VALUES 32768                /* of the first trial: enough for numbers */
+#define SAMPLE_BYTES ((size_t)1024 * 1024) /* of the first trial: texts */
+#define MAX_LEVELS 4
+#define MAX_CANDIDATES 4
+
+/* Bytes that a nanosecond must save. */
+static double price_of(enum lx_parquet_effort effort)
+{
+    switch (effort) {
+    case LX_PARQUET_FAST: return 0.05;
+    case LX_PARQUET_BALANCED: return 0.01;
+    case LX_PARQUET_SMALL: return 0.002;
+    }
+    return 0.01;
+}
+
+/* Nanoseconds a value and a plain byte. */
+static double encoding_time(enum lx_parquet_encoding encoding, double values, double bytes)
+{
+    switch (encoding) {
+    case LX_PARQUET_PLAIN: return values * 1 + bytes * 0.1;
+    case LX_PARQUET_RLE: return values * 1;
+    case LX_PARQUET_DELTA_BINARY_PACKED: return values * 2;
+    case LX_PARQUET_DELTA_LENGTH_BYTE_ARRAY: return values * 2 + bytes * 0.1;
+    case LX_PARQUET_DELTA_BYTE_ARRAY: return values * 8 + bytes * 0.15;
+    case LX_PARQUET_BYTE_STREAM_SPLIT: return values * 1 + bytes * 0.1;
+    case LX_PARQUET_RLE_DICTIONARY: return values * 14 + bytes * 0.3;
+    case LX_PARQUET_ENCODING_AUTO:
+    case LX_PARQUET_PLAIN_DICTIONARY:
+    case LX_PARQUET_BIT_PACKED: break;
+    }
+    return INFINITY;
+}
+
+/* Nanoseconds a byte of encoded page. */
+static double compression_time(const struct lx_pq_compression *how, double bytes)
+{
+    static const double zstd[] = {0, 1.4, 1.9, 2.6, 3.2, 5.2, 7.2, 8.0, 9.0, 11.0, 13, 18, 22};
+    if (how->codec == LX_PARQUET_UNCOMPRESSED)
+        return 0;
+    if (how->codec != LX_PARQUET_ZSTD)
+        return bytes * 1.3;
+    int level = how->level < 1 ? 1 : how->level;
+    return bytes * (level <= 12 ? zstd[level] : 40.0);
+}
+
+static bool is_bytes(const struct lx_parquet_field *field)
+{
+    return field->physical == LX_PARQUET_BYTE_ARRAY;
+}
+
+bool lx_pq_encoding_fits(enum lx_parquet_encoding encoding, const struct lx_parquet_field *field,
+                         bool page_v2)
+{
+    enum lx_parquet_physical physical = field->physical;
+    switch (encoding) {
+    case LX_PARQUET_PLAIN: return true;
+    case LX_PARQUET_RLE_DICTIONARY: return physical != LX_PARQUET_BOOLEAN;
+    /* Readers know run-length booleans from pages of version 2. */
+    case LX_PARQUET_RLE: return physical == LX_PARQUET_BOOLEAN && page_v2;
+    case LX_PARQUET_DELTA_BINARY_PACKED:
+        return physical == LX_PARQUET_INT32 || physical == LX_PARQUET_INT64;
+    /* On FIXED_LEN_BYTE_ARRAY some readers fail (ClickHouse#62141). */
+    case LX_PARQUET_DELTA_LENGTH_BYTE_ARRAY:
+    case LX_PARQUET_DELTA_BYTE_ARRAY: return physical == LX_PARQUET_BYTE_ARRAY;
+    /* On other types DuckDB fails (duckdb#17114). */
+    case LX_PARQUET_BYTE_STREAM_SPLIT:
+        return physical == LX_PARQUET_FLOAT || physical == LX_PARQUET_DOUBLE;
+    case LX_PARQUET_ENCODING_AUTO:
+    case LX_PARQUET_PLAIN_DICTIONARY:
+    case LX_PARQUET_BIT_PACKED: break;
+    }
+    return false;
+}
+
+/* One way and what it costs a value. */
+struct candidate {
+    enum lx_parquet_encoding encoding;
+    struct lx_pq_compression compression;
+    double cost;
+};
+
+struct trial {
+    const struct lx_pq_question *question;
+    struct lx_pq_scratch *scratch;
+    struct lx_err *err;
+    struct lx_pq_compression ways[MAX_LEVELS + 1];
+    size_t way_count;
+    double price;
+};
+
+/* Which compressions may be tried. */
+static void list_ways(struct trial *trial)
+{
+    static const int levels[3][MAX_LEVELS] = {
+        [LX_PARQUET_BALANCED] = {1, 3}, [LX_PARQUET_FAST] = {1}, [LX_PARQUET_SMALL] = {1, 3, 6, 9}};
+    const struct lx_parquet_column_options *column = trial->question->column;
+    enum lx_parquet_codec codec = column->codec;
+    if (codec != LX_PARQUET_CODEC_AUTO && codec != LX_PARQUET_ZSTD) {
+        trial->ways[trial->way_count++] = (struct lx_pq_compression){.codec = codec};
+        return;
+    }
+    if (codec == LX_PARQUET_CODEC_AUTO)
+        trial->ways[trial->way_count++] =
+            (struct lx_pq_compression){.codec = LX_PARQUET_UNCOMPRESSED};
+    if (column->level != 0) {
+        trial->ways[trial->way_count++] =
+            (struct lx_pq_compression){LX_PARQUET_ZSTD, column->level, 0};
+        return;
+    }
+    const int *of_effort = levels[trial->question->file->effort];
+    for (size_t i = 0; i < MAX_LEVELS && of_effort[i] != 0; i++)
+        trial->ways[trial->way_count++] =
+            (struct lx_pq_compression){LX_PARQUET_ZSTD, of_effort[i], 0};
+}
+
+/* Compressed size of scratch->body. */
+static enum lx_status packed_size(struct trial *trial, const struct lx_pq_compression *how,
+                                  double *size)
+{
+    struct lx_pq_scratch *scratch = trial->scratch;
+    if (how->codec == LX_PARQUET_UNCOMPRESSED) {
+        *size = (double)scratch->body.len;
+        return LX_OK;
+    }
+    lx_buf_clear(&scratch->packed);
+    LX_TRY(lx_pq_compress(scratch->compressor, how, scratch->body.data, scratch->body.len,
+                          &scratch->packed, trial->err));
+    *size = (double)scratch->packed.len;
+    return LX_OK;
+}
+
+static void keep_cheaper(struct candidate *best, const struct candidate *other)
+{
+    if (other->cost < best->cost)
+        *best = *other;
+}
+
+/* The cheapest compression of what is in scratch->body. `base`: what the encoding cost, `values`:
+ * how many are in the body; `factor`: how much larger the body will really be. */
+static enum lx_status try_ways(struct trial *trial, enum lx_parquet_encoding encoding, double base,
+                               double values, double factor, struct candidate *best)
+{
+    double raw = (double)trial->scratch->body.len;
+    for (size_t i = 0; i < trial->way_count; i++) {
+        double size;
+        LX_TRY(packed_size(trial, &trial->ways[i], &size));
+        double bytes = (size + compression_time(&trial->ways[i], raw) * trial->price) * factor;
+        struct candidate here = {encoding, trial->ways[i], base + bytes / values};
+        keep_cheaper(best, &here);
+    }
+    return LX_OK;
+}
+
+static double plain_size(const struct lx_column *values, int64_t count)
+{
+    if (values->shape == LX_COLUMN_FIXED)
+        return (double)count * values->width;
+    return (double)(values->offsets[count] - values->offsets[0]);
+}
+
+static enum lx_status try_encoding(struct trial *trial, enum lx_parquet_encoding encoding,
+                                   const struct lx_column *values, int64_t count,
+                                   struct candidate *best)
+{
+    struct lx_buf *body = &trial->scratch->body;
+    lx_buf_clear(body);
+    LX_TRY(lx_buf_reserve(body, 1));
+    LX_TRY(lx_pq_values_encode(encoding, trial->question->leaf->field->physical, values, count,
+                               &trial->scratch->lengths, body));
+    double n = (double)count;
+    double time = encoding_time(encoding, n, plain_size(values, count));
+    return try_ways(trial, encoding, time * trial->price / n, n, 1, best);
+}
+
+/* -- the dictionary -------------------------------------------------------------------------- */
+
+/* How a dictionary grows: distinct values of the sample, of its first half, and by a power law of
+ * as many values as are expected. */
+struct growth {
+    int64_t half, whole;
+    double expected;
+};
+
+static enum lx_status sample_dictionary(struct trial *trial, const struct lx_column *values,
+                                        int64_t count, uint32_t *ids,
+                                        struct lx_pq_dictionary *dictionary, struct growth *growth,
+                                        bool *fits)
+{
+    int64_t half = count / 2, done;
+    *fits = false;
+    LX_TRY(lx_pq_dictionary_add(dictionary, values, 0, half, ids, &done));
+    growth->half = lx_pq_dictionary_count(dictionary);
+    if (done < half)
+        return LX_OK;
+    LX_TRY(lx_pq_dictionary_add(dictionary, values, half, count - half, ids + half, &done));
+    growth->whole = lx_pq_dictionary_count(dictionary);
+    if (done < count - half)
+        return LX_OK;
+    double expected = (double)trial->question->expected_values, n = (double)count;
+    growth->expected = (double)growth->whole;
+    if (expected > n && growth->half > 0) {
+        double power = log2((double)growth->whole / (double)growth->half);
+        growth->expected = (double)growth->whole * pow(expected / n, power);
+    }
+    double each = (double)dictionary->bytes / (double)growth->whole;
+    *fits = growth->expected * each <= (double)dictionary->max_bytes;
+    return LX_OK;
+}
+
+static double index_bits(double distinct)
+{
+    return distinct <= 2 ? 1 : ceil(log2(distinct));
+}
+
+/* Indexes and dictionary page are priced one by one. */
+static enum lx_status price_dictionary(struct trial *trial, const struct lx_column *values,
+                                       int64_t count, const uint32_t *ids,
+                                       const struct lx_pq_dictionary *dictionary,
+                                       const struct growth *growth, struct candidate *best)
+{
+    struct lx_buf *body = &trial->scratch->body;
+    double n = (double)count, expected = (double)trial->question->expected_values;
+    double total = expected > n ? expected : n, size;
+    lx_buf_clear(body);
+    LX_TRY(lx_pq_values_encode(LX_PARQUET_PLAIN, trial->question->leaf->field->physical,
+                               &dictionary->values, growth->whole, &trial->scratch->lengths, body));
+    LX_TRY(packed_size(trial, &trial->ways[trial->way_count > 1 ? 1 : 0], &size));
+    double page = size * growth->expected / (double)growth->whole / total;
+    double time =
+        encoding_time(LX_PARQUET_RLE_DICTIONARY, n,
+                      is_bytes(trial->question->leaf->field) ? plain_size(values, count) : 0);
+    lx_buf_clear(body);
+    LX_TRY(lx_pq_ids_encode(ids, count, body));
+    double wider = index_bits(growth->expected) / index_bits((double)growth->whole);
+    return try_ways(trial, LX_PARQUET_RLE_DICTIONARY, page + time * trial->price / n, n, wider,
+                    best);
+}
+
+static enum lx_status try_dictionary(struct trial *trial, const struct lx_column *values,
+                                     int64_t count, struct candidate *best)
+{
+    struct lx_pq_dictionary dictionary;
+    struct lx_pq_page ids = {.count = 0}; /* for its array of numbers */
+    struct growth growth = {0};
+    bool fits;
+    lx_pq_dictionary_init(&dictionary, values->width, trial->question->file->dictionary_bytes);
+    enum lx_status status = lx_pq_page_reserve_ids(&ids, (size_t)count);
+    if (status == LX_OK)
+        status = sample_dictionary(trial, values, count, ids.ids, &dictionary, &growth, &fits);
+    if (status == LX_OK && fits)
+        status = price_dictionary(trial, values, count, ids.ids, &dictionary, &growth, best);
+    lx_free(ids.ids);
+    lx_pq_dictionary_free(&dictionary);
+    return status;
+}
+
+/* -- choosing -------------------------------------------------------------------------------- */
+
+/* Encodings to be tried, the dictionary apart. */
+static size_t list_encodings(const struct lx_pq_question *question,
+                             enum lx_parquet_encoding encodings[MAX_CANDIDATES])
+{
+    static const enum lx_parquet_encoding all[] = {
+        LX_PARQUET_DELTA_LENGTH_BYTE_ARRAY, LX_PARQUET_DELTA_BYTE_ARRAY,
+        LX_PARQUET_DELTA_BINARY_PACKED, LX_PARQUET_BYTE_STREAM_SPLIT, LX_PARQUET_RLE};
+    const struct lx_parquet_field *field = question->leaf->field;
+    size_t count = 0;
+    encodings[count++] = LX_PARQUET_PLAIN;
+    if (question->file->profile == LX_PARQUET_COMPAT)
+        return count;
+    for (size_t i = 0; i < sizeof all / sizeof all[0] && count < MAX_CANDIDATES; i++)
+        if (lx_pq_encoding_fits(all[i], field, question->file->page_v2))
+            encodings[count++] = all[i];
+    return count;
+}
+
+static int64_t sample_count(const struct lx_pq_page *page)
+{
+    int64_t count = page->count;
+    if (page->values.shape == LX_COLUMN_FIXED)
+        return count < SAMPLE_VALUES ? count : SAMPLE_VALUES;
+    int64_t low = 1, high = count;
+    while (low < high) { /* the most values within SAMPLE_BYTES, at least one */
+        int64_t middle = low + (high - low + 1) / 2;
+        if (plain_size(&page->values, middle) <= (double)SAMPLE_BYTES)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+/* Long texts again, on the whole page: what a level finds depends on how far back it can look. */
+static enum lx_status refine(struct trial *trial, const struct lx_pq_page *page,
+                             const struct candidate *first, const struct candidate *second,
+                             struct candidate *best)
+{
+    *best = (struct candidate){.cost = INFINITY};
+    LX_TRY(try_encoding(trial, first->encoding, &page->values, page->count, best));
+    if (second->cost < INFINITY)
+        LX_TRY(try_encoding(trial, second->encoding, &page->values, page->count, best));
+    bool leveled = trial->question->column->level == 0 &&
+                   trial->question->column->codec != LX_PARQUET_UNCOMPRESSED;
+    if (!leveled || best->compression.codec != LX_PARQUET_ZSTD || best->compression.level < 3)
+        return LX_OK;
+    /* Long matches only: better where texts share long parts and little else. */
+    struct candidate longer = {.cost = INFINITY};
+    struct trial again = *trial;
+    again.ways[0] = best->compression;
+    again.ways[0].min_match = 7;
+    again.way_count = 1;
+    LX_TRY(try_encoding(&again, best->encoding, &page->values, page->count, &longer));
+    keep_cheaper(best, &longer);
+    return LX_OK;
+}
+
+static enum lx_status choose(struct trial *trial, const struct lx_pq_page *page,
+                             struct lx_pq_choice *choice)
+{
+    const struct lx_pq_question *question = trial->question;
+    enum lx_parquet_encoding encodings[MAX_CANDIDATES], forced = question->column->encoding;
+    size_t count = list_encodings(question, encodings);
+    int64_t sample = sample_count(page);
+    struct candidate first = {LX_PARQUET_PLAIN, trial->ways[0], INFINITY}, second = first;
+    struct candidate dictionary = first;
+    if (forced != LX_PARQUET_ENCODING_AUTO && forced != LX_PARQUET_RLE_DICTIONARY) {
+        encodings[0] = forced;
+        count = 1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct candidate here = {.cost = INFINITY};
+        LX_TRY(try_encoding(trial, encodings[i], &page->values, sample, &here));
+        if (here.cost < first.cost) {
+            second = first;
+            first = here;
+        } else if (here.cost < second.cost) {
+            second = here;
+        }
+    }
+    bool wants = forced == LX_PARQUET_RLE_DICTIONARY ||
+                 (forced == LX_PARQUET_ENCODING_AUTO && !question->column->no_dictionary);
+    if (wants && question->leaf->field->physical != LX_PARQUET_BOOLEAN)
+        LX_TRY(try_dictionary(trial, &page->values, sample, &dictionary));
+    bool dictionary_wins = dictionary.cost < first.cost || forced == LX_PARQUET_RLE_DICTIONARY;
+    if (!dictionary_wins && page->values.shape == LX_COLUMN_BYTES && page->count > sample &&
+        question->file->effort != LX_PARQUET_FAST)
+        LX_TRY(refine(trial, page, &first, &second, &first));
+    *choice = (struct lx_pq_choice){first.encoding, first.encoding, first.compression};
+    if (dictionary_wins) {
+        choice->encoding = LX_PARQUET_RLE_DICTIONARY;
+        if (dictionary.cost < INFINITY)
+            choice->compression = dictionary.compression;
+    }
+    return LX_OK;
+}
+
+static void start(struct trial *trial, const struct lx_pq_question *question,
+                  struct lx_pq_scratch *scratch, struct lx_err *err)
+{
+    *trial = (struct trial){.question = question, .scratch = scratch, .err = err};
+    trial->price = price_of(question->file->effort);
+    list_ways(trial);
+}
+
+static enum lx_status explain(enum lx_status status, const struct lx_pq_question *question,
+                              struct lx_err *err)
+{
+    if (status == LX_E_MEMORY)
+        return lx_err_memory(err);
+    if (status == LX_E_LIMIT)
+        return lx_err_set(err, status, "column \"%s\": the values of a page take too much memory",
+                          question->leaf->path);
+    return status;
+}
+
+enum lx_status lx_pq_choose(const struct lx_pq_question *question, const struct lx_pq_page *page,
+                            struct lx_pq_scratch *scratch, struct lx_pq_choice *choice,
+                            struct lx_err *err)
+{
+    struct trial trial;
+    start(&trial, question, scratch, err);
+    return explain(choose(&trial, page, choice), question, err);
+}
+
+enum lx_status lx_pq_choose_for_ids(const struct lx_pq_question *question,
+                                    const struct lx_pq_page *page, struct lx_pq_scratch *scratch,
+                                    struct lx_pq_choice *choice, struct lx_err *err)
+{
+    struct trial trial;
+    struct candidate best = {.cost = INFINITY};
+    start(&trial, question, scratch, err);
+    lx_buf_clear(&scratch->body);
+    int64_t count = page->count < SAMPLE_VALUES * 4 ? page->count : SAMPLE_VALUES * 4;
+    enum lx_status status = lx_pq_ids_encode(page->ids, count, &scratch->body);
+    if (status == LX_OK)
+        status = try_ways(&trial, LX_PARQUET_RLE_DICTIONARY, 0, (double)count, 1, &best);
+    if (status == LX_OK) {
+        bool modern =
+            is_bytes(question->leaf->field) && question->file->profile == LX_PARQUET_COMPACT;
+        choice->encoding = LX_PARQUET_RLE_DICTIONARY;
+        choice->fallback = modern ? LX_PARQUET_DELTA_LENGTH_BYTE_ARRAY : LX_PARQUET_PLAIN;
+        choice->compression = best.compression;
+        /* Should the dictionary fill up, its column is better packed than not. */
+        if (choice->compression.codec == LX_PARQUET_UNCOMPRESSED && trial.way_count > 1)
+            choice->compression = trial.ways[1];
+    }
+    return explain(status, question, err);
+}

@@ -1,0 +1,68 @@
+/* writer_private.h: the writer's struct, shared by the file that takes rows (writer.c) and the one
+ * that lays them down (writer_file.c). */
+#ifndef LX_PARQUET_WRITER_PRIVATE_H
+#define LX_PARQUET_WRITER_PRIVATE_H
+
+#include "parquet/column_writer.h"
+
+#include <pthread.h>
+
+/* Rows that the columns are to take now. */
+struct lx_pq_slice {
+    const struct lx_column *const *columns;
+    const struct lx_parquet_levels *levels; /* in place of columns */
+    struct lx_pq_level_cursor *cursors;
+    int64_t from, rows;
+};
+
+/* What is kept of a finished row group beside its public struct. */
+struct lx_pq_group_details {
+    struct lx_pq_chunk_pages *pages; /* one a leaf */
+    struct lx_pq_index *indexes;     /* one a leaf */
+};
+
+struct lx_parquet_writer {
+    struct lx_pq_arena arena; /* schema, options, metadata of finished row groups */
+    struct lx_parquet_schema schema;
+    struct lx_parquet_writer_options options;
+    struct lx_parquet_sink sink;
+    struct lx_pool *pool;
+    struct lx_pq_column_writer *columns;
+    size_t column_count;
+    struct lx_pq_column_writer **tasks; /* room for all columns */
+    struct lx_pq_job **jobs;
+    size_t job_cap;
+    struct lx_pq_slice slice;
+    bool group_ends;
+
+    pthread_mutex_t scratch_lock; /* guards the list */
+    struct lx_pq_scratch *scratches;
+
+    int64_t rows, group_rows, step_rows;
+    size_t step_bytes;
+    size_t encoded_raw_bytes;     /* raw bytes of all pages encoded so far */
+    size_t group_start_raw;       /* the same when this row group began */
+    size_t earlier_encoded_bytes; /* of pages of finished row groups */
+    int64_t written;              /* given to the sink */
+
+    struct lx_parquet_row_group *groups;
+    struct lx_pq_group_details *group_details;
+    size_t group_count, group_cap;
+    struct lx_parquet_key_value *key_values;
+    size_t key_value_count;
+
+    enum lx_status broken;
+    bool finished;
+    struct lx_parquet_file_info info;
+};
+
+/* Remembers a failure; returns it. */
+enum lx_status lx_pq_writer_break(struct lx_parquet_writer *writer, enum lx_status status);
+/* Encodes and writes the row group, if it has rows. */
+LX_MUST_CHECK enum lx_status lx_pq_writer_end_group(struct lx_parquet_writer *writer,
+                                                    struct lx_err *err);
+/* Writes pages and filters of the row group that the columns hold. */
+LX_MUST_CHECK enum lx_status lx_pq_writer_write_group(struct lx_parquet_writer *writer,
+                                                      struct lx_err *err);
+
+#endif
