@@ -3,7 +3,8 @@
  *   - a path is added once, and never after it was removed;
  *   - where a live or ended segment says that its rows are, there they are;
  *   - no row belongs to two live segments: of one partition's segments whose blocks touch, the
- *     times do not (but for revived ones, which the next run compares by content). */
+ *     times do not (but for revived ones, which the next run compares by content, and what takes
+ *     their place). */
 #include "ledger/ledger_private.h"
 
 #include <stdio.h>
@@ -138,6 +139,30 @@ static bool overlaps(const struct lx_segment *a, const struct lx_segment *b)
            lx_segment_touches(a, b->source, b->partition, b->min_block, b->max_block);
 }
 
+/* Does one of these segments, all of which end, cover the whole place of the new one? */
+static bool is_covered(const struct checking *checking, const char *const *ids, size_t count,
+                       const struct lx_segment *segment)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct lx_segment *ended =
+            lx_ledger_map_get(&checking->tables->live, lx_str_of(ids[i]));
+        if (ended != NULL && overlaps(ended, segment) && ended->min_block <= segment->min_block &&
+            segment->max_block <= ended->max_block && ended->from <= segment->from &&
+            segment->to <= ended->to)
+            return true;
+    }
+    return false;
+}
+
+/* What takes the place of a segment that ends claims no row that was not claimed before: revived
+ * segments may overlap, and then what a delete took must come off them all the same. */
+static bool takes_place(const struct checking *checking, const struct lx_segment *segment)
+{
+    const struct lx_change *change = checking->change;
+    return is_covered(checking, change->end_segments, change->end_segment_count, segment) ||
+           is_covered(checking, change->replace_segments, change->replace_segment_count, segment);
+}
+
 /* Against the live segments that stay, and those added beside it. */
 static enum lx_status check_overlap(const struct checking *checking, size_t which,
                                     struct lx_buf *name)
@@ -145,7 +170,7 @@ static enum lx_status check_overlap(const struct checking *checking, size_t whic
     const struct lx_segment *segment = &checking->change->add_segments[which];
     for (size_t i = 0; i < which; i++) {
         const struct lx_segment *other = &checking->change->add_segments[i];
-        if (other->ended_at == 0 && overlaps(segment, other))
+        if (other->ended_at == 0 && overlaps(segment, other) && !takes_place(checking, segment))
             return refuse(checking, "two new segments hold the same rows", segment->id);
     }
     lx_buf_clear(name);
@@ -155,7 +180,8 @@ static enum lx_status check_overlap(const struct checking *checking, size_t whic
         lx_ledger_map_get(&checking->tables->domains, lx_buf_view(name));
     for (size_t i = 0; domain != NULL && i < domain->segment_count; i++) {
         const struct lx_segment *held = &domain->segments[i];
-        if (overlaps(segment, held) && !has(&checking->index->ends, held->id))
+        if (overlaps(segment, held) && !has(&checking->index->ends, held->id) &&
+            !takes_place(checking, segment))
             return refuse(checking, "a new segment holds rows of a live one", held->id);
     }
     return LX_OK;
