@@ -1,0 +1,33 @@
+/* hot_sql.h: the hot side over a real ClickHouse. */
+#ifndef LX_ARCHIVE_HOT_SQL_H
+#define LX_ARCHIVE_HOT_SQL_H
+
+#include "archive/hot.h"
+#include "clickhouse/clickhouse.h"
+
+struct lx_hot_sql;
+
+struct lx_hot_sql_options {
+    struct lx_ch *client; /* borrowed */
+    const char *database; /* NULL: the user's default */
+    const char *table;
+    const char *time_column;
+    struct lx_clock clock;
+    struct lx_random random;
+    const struct lx_cancel *cancel;
+};
+
+/* Copies the texts. `hot` is valid until lx_hot_sql_free. One thread at a time, but streams that
+ * read() opened may be drained by another thread than the one that asks further questions. */
+LX_MUST_CHECK enum lx_status lx_hot_sql_create(const struct lx_hot_sql_options *options,
+                                               struct lx_hot_sql **driver, struct lx_hot *hot,
+                                               struct lx_err *err);
+void lx_hot_sql_free(struct lx_hot_sql *driver);
+
+/* TTL of rows out of a CREATE statement: the clause's text (NULL: none) and after how many whole
+ * days the earliest plain deletion comes (-1: none, or not understood). Moves to disks and volumes
+ * are no deletion. */
+LX_MUST_CHECK enum lx_status lx_hot_ttl_parse(struct lx_str create_sql, char **ttl_sql,
+                                              int64_t *days);
+
+#endif
