@@ -107,7 +107,7 @@ static enum lx_status build(void *context, const struct lx_ledger_state *state,
     forget_reduced(recording);
     LX_TRY(reserve(recording, gone->taken_count + state->live_count, err));
     split_taken(recording);
-    if (recording->lost_count > 0 && gone->restart != NULL)
+    if (gone->restart != NULL) /* also where none is lost now: one that was may be live again */
         gone->restart(gone->context);
     for (size_t i = 0; recording->lost_count > 0 && i < state->live_count; i++) {
         const struct lx_segment *held = &state->live[i];

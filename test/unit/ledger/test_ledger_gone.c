@@ -96,7 +96,8 @@ static void test_nothing_between(void **state)
     assert_int_equal(now->live_count, 0);
     assert_int_equal(now->ended_count, 2);
     assert_int_equal(now->ended[0].ended_at, 1000);
-    assert_int_equal(book.restarts, 0);
+    assert_int_equal(book.restarts, 1);
+    assert_int_equal(book.calls, 0);
     record(&a, &book, LX_OK, &version); /* once more: it is recorded already */
     assert_int_equal(version, 1);
     assert_int_equal(now->version, 1);
