@@ -11,10 +11,20 @@
  * count only once lx_ch_next has returned LX_OK with a NULL block.
  *
  * Errors: err->code is ClickHouse's code (0: none), err->name its name ("UNKNOWN_TABLE"). Status:
- * LX_E_AUTH (194, 516, 192), LX_E_ACCESS (497), LX_E_NOTFOUND (60 table, 81 database), LX_E_NOSPACE
- * (243), LX_E_MEMORY never (241 is LX_E_REMOTE), LX_E_REMOTE for all others, LX_E_NETWORK,
- * LX_E_TIMEOUT, LX_E_CANCELLED, LX_E_FORMAT for a stream that is not Native.
- * Nothing is retried here, except connecting: a statement may have been executed.
+ *   LX_E_AUTH       wrong user or password (192, 193, 194, 516), or an untrusted certificate
+ *   LX_E_ACCESS     a right is missing (497), or a setting may not be changed (164, 452)
+ *   LX_E_NOTFOUND   no such table (60) or database (81)
+ *   LX_E_NOSPACE    no room on the server (243)
+ *   LX_E_BUSY       not begun: too many queries at once (202), an overloaded proxy (429, 503), a
+ *                   directory that another process has open (embedded)
+ *   LX_E_REMOTE     every other error of the server; memory (241) too
+ *   LX_E_ARGUMENT   a URL that cannot be; name "NATIVE_PORT": the port speaks the native protocol
+ *   LX_E_NETWORK, LX_E_TIMEOUT, LX_E_CANCELLED; LX_E_LIMIT (see max_block_bytes)
+ *   LX_E_FORMAT     a stream that is not Native, or an answer that is not ClickHouse's
+ *   LX_E_UNSUPPORTED  a column whose type does not travel as a value, named with its type
+ * Nothing is retried here except connecting, and a SELECT for a connection that was dead already:
+ * any other statement may have been executed. After LX_E_NETWORK, LX_E_TIMEOUT or LX_E_CANCELLED
+ * of lx_ch_execute its outcome is unknown: ask the table.
  *
  * Threads: a client may be used by several threads, each with its own result; a result by one. */
 #ifndef LX_CLICKHOUSE_CLICKHOUSE_H
@@ -25,6 +35,7 @@
 #include "base/clock.h"
 #include "base/column.h"
 #include "base/err.h"
+#include "base/limits.h"
 
 struct lx_ch;
 struct lx_ch_result;
@@ -32,23 +43,54 @@ struct lx_ch_result;
 /* -- types ---------------------------------------------------------------------------------- */
 
 enum lx_ch_kind {
-    LX_CH_INT8, LX_CH_INT16, LX_CH_INT32, LX_CH_INT64, LX_CH_INT128, LX_CH_INT256,
-    LX_CH_UINT8, LX_CH_UINT16, LX_CH_UINT32, LX_CH_UINT64, LX_CH_UINT128, LX_CH_UINT256,
-    LX_CH_FLOAT32, LX_CH_FLOAT64, LX_CH_BOOL,
-    LX_CH_STRING, LX_CH_FIXED_STRING, LX_CH_UUID, LX_CH_IPV4, LX_CH_IPV6,
-    LX_CH_DATE, LX_CH_DATE32, LX_CH_DATETIME, LX_CH_DATETIME64,
-    LX_CH_ENUM8, LX_CH_ENUM16, LX_CH_DECIMAL,
+    LX_CH_INT8,
+    LX_CH_INT16,
+    LX_CH_INT32,
+    LX_CH_INT64,
+    LX_CH_INT128,
+    LX_CH_INT256,
+    LX_CH_UINT8,
+    LX_CH_UINT16,
+    LX_CH_UINT32,
+    LX_CH_UINT64,
+    LX_CH_UINT128,
+    LX_CH_UINT256,
+    LX_CH_FLOAT32,
+    LX_CH_FLOAT64,
+    LX_CH_BOOL,
+    LX_CH_STRING,
+    LX_CH_FIXED_STRING,
+    LX_CH_UUID,
+    LX_CH_IPV4,
+    LX_CH_IPV6,
+    LX_CH_DATE,
+    LX_CH_DATE32,
+    LX_CH_DATETIME,
+    LX_CH_DATETIME64,
+    LX_CH_ENUM8,
+    LX_CH_ENUM16,
+    LX_CH_DECIMAL,
     LX_CH_NOTHING,
     /* Composed: decoded as values only where the client is asked for them as text (see carry). */
-    LX_CH_ARRAY, LX_CH_MAP, LX_CH_TUPLE, LX_CH_NESTED, LX_CH_JSON, LX_CH_VARIANT, LX_CH_DYNAMIC,
-    LX_CH_OBJECT, LX_CH_AGGREGATE, LX_CH_SIMPLE_AGGREGATE, LX_CH_INTERVAL, LX_CH_GEO, LX_CH_OTHER,
+    LX_CH_ARRAY,
+    LX_CH_MAP,
+    LX_CH_TUPLE,
+    LX_CH_NESTED,
+    LX_CH_JSON,
+    LX_CH_VARIANT,
+    LX_CH_DYNAMIC,
+    LX_CH_OBJECT,
+    LX_CH_AGGREGATE,
+    LX_CH_INTERVAL,
+    LX_CH_GEO,
+    LX_CH_OTHER,
 };
 
 /* How a column travels to the archive. */
 enum lx_ch_carry {
-    LX_CH_CARRY_VALUE,  /* as itself, decoded from Native */
-    LX_CH_CARRY_JSON,   /* as text, by toJSONString */
-    LX_CH_CARRY_NOT,    /* not at all: the run stops, naming column and type */
+    LX_CH_CARRY_VALUE, /* as itself, decoded from Native */
+    LX_CH_CARRY_JSON,  /* as text, by toJSONString */
+    LX_CH_CARRY_NOT,   /* not at all: the run stops, naming column and type */
 };
 
 struct lx_ch_enum {
@@ -57,23 +99,29 @@ struct lx_ch_enum {
     size_t name_len;
 };
 
-/* A parsed type. Nullable and LowCardinality are flags of the type within, not types. */
+/* A parsed type. Nullable and LowCardinality are flags of the type within, not types.
+ * SimpleAggregateFunction(f, T) is T: its values are. Time, Time64, BFloat16, QBit and all that is
+ * not known here are LX_CH_OTHER. */
 struct lx_ch_type {
     enum lx_ch_kind kind;
     bool nullable, low_cardinality;
-    uint32_t width;     /* bytes of a FIXED column's value; 0: BYTES */
-    uint32_t precision; /* Decimal: digits; DateTime64: fraction digits; FixedString: bytes */
-    uint32_t scale;     /* Decimal */
-    char *zone;         /* DateTime, DateTime64: as written; NULL where none */
+    uint32_t width;           /* bytes of a FIXED column's value; 0: BYTES */
+    uint32_t precision;       /* Decimal: digits; DateTime64: fraction digits; FixedString: bytes */
+    uint32_t scale;           /* Decimal */
+    char *zone;               /* DateTime, DateTime64: as written; NULL where none */
     struct lx_ch_enum *enums; /* sorted by value */
     size_t enum_count;
-    struct lx_ch_type *children; /* Array: 1, Map: 2, Tuple: n, SimpleAggregateFunction: 1 */
+    struct lx_ch_type *children; /* Array: 1, Map: 2, Tuple and Nested: n */
     size_t child_count;
     char *text; /* the whole type as ClickHouse wrote it */
 };
 
-/* Parses "Nullable(DateTime64(3, 'UTC'))". LX_E_FORMAT; depth and length are bounded. A type that is
- * not known is LX_CH_OTHER, not an error. */
+#define LX_CH_MAX_TYPE_TEXT (1 * LX_MIB) /* an Enum16 may list many names */
+#define LX_CH_MAX_TYPE_DEPTH 64
+#define LX_CH_MAX_TYPE_PARTS 65536 /* children of a type, names of an enum */
+
+/* Parses "Nullable(DateTime64(3, 'UTC'))". LX_E_FORMAT; depth and length are bounded. A type that
+ * is not known is LX_CH_OTHER, not an error. On failure *type is untouched. */
 LX_MUST_CHECK enum lx_status lx_ch_type_parse(struct lx_str text, struct lx_ch_type *type,
                                               struct lx_err *err);
 void lx_ch_type_free(struct lx_ch_type *type); /* what it owns */
@@ -86,20 +134,32 @@ const struct lx_ch_enum *lx_ch_enum_name(const struct lx_ch_type *type, int32_t 
 
 /* -- connecting ------------------------------------------------------------------------------ */
 
-enum lx_ch_compression { LX_CH_COMPRESS_AUTO, LX_CH_COMPRESS_NONE, LX_CH_COMPRESS_LZ4,
-                         LX_CH_COMPRESS_ZSTD };
+#define LX_CH_CONNECT_MS 10000
+#define LX_CH_CONNECT_TRIES 3
+#define LX_CH_IDLE_MS 300000 /* a large aggregation is silent for long */
+/* A block that needs more ends its query with LX_E_LIMIT, naming the column. Ask for smaller blocks
+ * (max_block_size, preferred_block_size_bytes) rather than raising it. */
+#define LX_CH_MAX_BLOCK_BYTES (1 * LX_GIB)
+
+enum lx_ch_compression {
+    LX_CH_COMPRESS_AUTO,
+    LX_CH_COMPRESS_NONE,
+    LX_CH_COMPRESS_LZ4,
+    LX_CH_COMPRESS_ZSTD
+};
 
 struct lx_ch_options {
-    const char *url;      /* "http[s]://host:port", "embedded:///dir" */
+    const char *url;                        /* "http[s]://host:port", "embedded:///dir" */
     const char *user, *password, *database; /* by header, never in the URL; NULL = unset */
     const char *ca_bundle;                  /* NULL: the system's; verification is always on */
     const char *libchdb;                    /* path; NULL: looked for (docs/clickhouse.md) */
     enum lx_ch_compression compression;     /* auto: none on loopback, else lz4 */
     int connect_timeout_ms;                 /* 0: LX_CH_CONNECT_MS */
     int idle_timeout_ms;                    /* no byte for so long ends a query; 0: LX_CH_IDLE_MS */
+    size_t max_block_bytes;                 /* memory of one block; 0: LX_CH_MAX_BLOCK_BYTES */
     struct lx_clock clock;
     struct lx_random random;
-    const struct lx_cancel *cancel;         /* may be NULL */
+    const struct lx_cancel *cancel; /* may be NULL */
 };
 
 /* Copies the texts. HTTP: asks nothing yet. */
@@ -116,13 +176,16 @@ struct lx_ch_setting {
 };
 
 struct lx_ch_query {
-    const char *sql;              /* without FORMAT */
-    const char *query_id;         /* NULL: made by the client: "lynex-<random>" */
-    const char *log_comment;      /* NULL: "lynex" */
+    const char *sql;                      /* without FORMAT */
+    const char *query_id;                 /* NULL: made by the client: "lynex-<purpose>-<random>" */
+    const char *purpose;                  /* one word for that id: "guard"; NULL: "query" */
+    const char *log_comment;              /* NULL: "lynex" */
     const struct lx_ch_setting *settings; /* besides the pinned ones, which they override */
     size_t setting_count;
-    int timeout_ms;               /* for the whole query; 0: only the idle timeout */
-    bool no_pinned;               /* for statements that refuse settings; rarely */
+    int timeout_ms; /* for the whole query, which may be silent all that time;
+                       0: only the idle timeout */
+    bool no_pinned; /* leaves the pinned settings out: never for a question whose
+                       answer counts */
 };
 
 struct lx_ch_column {
@@ -160,11 +223,18 @@ LX_MUST_CHECK enum lx_status lx_ch_query_all(struct lx_ch *client, const struct 
                                              int64_t max_rows, struct lx_ch_table *table,
                                              struct lx_err *err);
 void lx_ch_table_free(struct lx_ch_table *table);
-/* A value of a table as text (String, LowCardinality), or as a number; the column's type must fit:
- * LX_E_BUG otherwise. */
+/* Are the columns what the caller takes them for? One letter each: 't' text (String, FixedString,
+ * Enum's number is none), 'u' and 'i' integers (also Bool, Date, DateTime, Enum) up to 64 bits, '*'
+ * anything. LX_E_FORMAT names the column. A table without rows has no columns: it always passes. */
+LX_MUST_CHECK enum lx_status lx_ch_table_check(const struct lx_ch_table *table, const char *letters,
+                                               struct lx_err *err);
+/* A value of a table as text, or as a number; a NULL is "" or 0. The row and column must exist and
+ * the column's type must fit (asserted): where that is the server's decision, check before. Text is
+ * borrowed from the table. */
 struct lx_str lx_ch_text(const struct lx_ch_table *table, size_t column, int64_t row);
 uint64_t lx_ch_u64(const struct lx_ch_table *table, size_t column, int64_t row);
 int64_t lx_ch_i64(const struct lx_ch_table *table, size_t column, int64_t row);
+bool lx_ch_is_null(const struct lx_ch_table *table, size_t column, int64_t row);
 
 /* -- SQL text: the one place that quotes ------------------------------------------------------- */
 
@@ -172,15 +242,18 @@ int64_t lx_ch_i64(const struct lx_ch_table *table, size_t column, int64_t row);
 LX_MUST_CHECK enum lx_status lx_ch_quote_name(struct lx_buf *sql, struct lx_str name);
 LX_MUST_CHECK enum lx_status lx_ch_quote_text(struct lx_buf *sql, struct lx_str text);
 
-/* -- the row hash (design §6; recipe in docs/rowhash.md) --------------------------------------- */
+/* -- the row hash (recipe and vectors in docs/rowhash.md) ---------------------------------------
+ */
 
 #define LX_CH_HASH_NULL 0xC58AD2DA03D9A871u
 
 /* hashes[i] = xxh3(tuple(c1, c2, …)) of row i, as ClickHouse computes it, over values in
  * ClickHouse's bytes. A column whose `ready` is set is not hashed: its per-value hashes (UInt64)
- * are taken from it (columns that travel as text but are hashed as values). */
+ * are taken from it (columns that travel as text but are hashed as values). A column of a tuple
+ * type cannot be `ready`: ClickHouse flattens tuples, so its elements stand in the chain one by
+ * one. LX_E_BUG where a column has not `rows` rows; LX_E_MEMORY. */
 struct lx_ch_hash_input {
-    const struct lx_ch_type *type;
+    const struct lx_ch_type *type; /* of the value; may be NULL: only the bytes count */
     const struct lx_column *values;
     const uint64_t *ready; /* NULL, or `rows` hashes of the column's values */
 };
