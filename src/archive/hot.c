@@ -9,10 +9,10 @@ void lx_hot_table_free(struct lx_hot_table *table)
 {
     if (table == NULL)
         return;
-    char *const texts[] = {table->database,      table->name,        table->uuid,
-                           table->engine,        table->create_sql,  table->partition_key,
-                           table->sorting_key,   table->host,        table->version,
-                           table->time_column,   table->ttl_sql};
+    char *const texts[] = {table->database,    table->name,       table->uuid,
+                           table->engine,      table->create_sql, table->partition_key,
+                           table->sorting_key, table->host,       table->version,
+                           table->time_column, table->ttl_sql};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         lx_free(texts[i]);
     for (size_t i = 0; i < table->column_count; i++) {

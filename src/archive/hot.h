@@ -127,6 +127,9 @@ struct lx_hot_ops {
     /* Answers all; with a fresh literal that must come back. `whole`: also count whole parts. */
     enum lx_status (*sums)(void *self, struct lx_hot_sum *sums, size_t count, bool whole,
                            struct lx_err *err);
+    /* Which of these parts hold a row? *now: the server's clock, seconds. */
+    enum lx_status (*present)(void *self, const char *const *parts, size_t count, bool *present,
+                              int64_t *now, struct lx_err *err);
     enum lx_status (*read)(void *self, const struct lx_hot_read *read,
                            struct lx_hot_stream **stream, struct lx_err *err);
     /* rows->rows == 0 after the last, when the stream ended as it must. */

@@ -14,6 +14,7 @@ static const struct lx_hot_ops sql_ops = {
     .self_test = lx_hot_sql_self_test,
     .parts = lx_hot_sql_parts,
     .sums = lx_hot_sql_sums,
+    .present = lx_hot_sql_present,
     .read = lx_hot_sql_read,
     .next = lx_hot_sql_next,
     .hashes = lx_hot_sql_hashes,
@@ -41,8 +42,7 @@ void lx_hot_sql_free(struct lx_hot_sql *hot)
 }
 
 enum lx_status lx_hot_sql_create(const struct lx_hot_sql_options *options,
-                                 struct lx_hot_sql **driver, struct lx_hot *out,
-                                 struct lx_err *err)
+                                 struct lx_hot_sql **driver, struct lx_hot *out, struct lx_err *err)
 {
     struct lx_hot_sql *hot = lx_calloc(1, sizeof *hot);
     if (hot == NULL)
@@ -91,8 +91,8 @@ static enum lx_status why_not_there(struct lx_hot_sql *hot, struct lx_err *err)
 {
     struct lx_buf sql = LX_BUF(LX_SQL_MAX_TEXT);
     struct lx_ch_table answer = {0};
-    enum lx_status status = lx_buf_printf(&sql, "SELECT count() FROM %s WHERE 0",
-                                          lx_buf_cstr(&hot->target));
+    enum lx_status status =
+        lx_buf_printf(&sql, "SELECT count() FROM %s WHERE 0", lx_buf_cstr(&hot->target));
     if (status == LX_OK)
         status = ask(hot, "table", &sql, 10, &answer, err);
     lx_ch_table_free(&answer);
@@ -150,9 +150,10 @@ static enum lx_status check_engine(struct lx_str engine, struct lx_str uuid,
 {
     const char *target = lx_buf_cstr(&hot->target);
     if (!lx_str_ends(engine, LX_STR("MergeTree"))) {
-        enum lx_status status =
-            lx_err_set(err, LX_E_REFUSED, "%s has the engine %.*s: only tables of the MergeTree "
-                       "family can be archived", target, LX_STR_ARG(engine));
+        enum lx_status status = lx_err_set(err, LX_E_REFUSED,
+                                           "%s has the engine %.*s: only tables of the MergeTree "
+                                           "family can be archived",
+                                           target, LX_STR_ARG(engine));
         if (lx_str_is(engine, "Distributed"))
             lx_err_hint(err, "point CLICKHOUSE_URL at each shard and ARCHIVE_TABLE at the local "
                              "table behind the Distributed one");
@@ -162,10 +163,13 @@ static enum lx_status check_engine(struct lx_str engine, struct lx_str uuid,
         return status;
     }
     if (lx_str_is(uuid, NIL_UUID)) {
-        lx_err_set(err, LX_E_REFUSED, "%s has no UUID, so a table that takes its place could not "
-                   "be told from it", target);
-        lx_err_hint(err, "its database has an engine without table UUIDs (Ordinary, Overlay): CREATE "
-                         "DATABASE … ENGINE = Atomic, and RENAME TABLE into it");
+        lx_err_set(err, LX_E_REFUSED,
+                   "%s has no UUID, so a table that takes its place could not "
+                   "be told from it",
+                   target);
+        lx_err_hint(err,
+                    "its database has an engine without table UUIDs (Ordinary, Overlay): CREATE "
+                    "DATABASE … ENGINE = Atomic, and RENAME TABLE into it");
         return LX_E_REFUSED;
     }
     return LX_OK;
@@ -230,8 +234,8 @@ static enum lx_status ask_facts(struct lx_hot_sql *hot, struct lx_hot_table *tab
     else
         status = ask(hot, "table", &sql, 10, &answer, err);
     if (status == LX_OK)
-        status = answer.block.rows == 0 ? why_not_there(hot, err)
-                                        : fill_facts(hot, &answer, table, err);
+        status =
+            answer.block.rows == 0 ? why_not_there(hot, err) : fill_facts(hot, &answer, table, err);
     lx_ch_table_free(&answer);
     lx_buf_free(&sql);
     return status;
@@ -299,8 +303,8 @@ static enum lx_status ask_columns(struct lx_hot_sql *hot, struct lx_hot_table *t
 
 static bool can_be_time(const struct lx_ch_type *type)
 {
-    return type->kind == LX_CH_DATE || type->kind == LX_CH_DATE32 ||
-           type->kind == LX_CH_DATETIME || type->kind == LX_CH_DATETIME64;
+    return type->kind == LX_CH_DATE || type->kind == LX_CH_DATE32 || type->kind == LX_CH_DATETIME ||
+           type->kind == LX_CH_DATETIME64;
 }
 
 static enum lx_status find_time(struct lx_hot_table *table, struct lx_err *err)
@@ -317,12 +321,12 @@ static enum lx_status find_time(struct lx_hot_table *table, struct lx_err *err)
             return LX_OK;
         }
         if (found)
-            lx_err_set(err, LX_E_ARGUMENT, "ARCHIVE_TIME_COLUMN=%s is of type %.*s: it must be "
-                       "stored, and a Date, Date32, DateTime or DateTime64", table->time_column,
-                       LX_STR_ARG(table->columns[i].type));
-        if (can_be_time(&type) &&
-            lx_buf_printf(&names, "%s%.*s", names.len != 0 ? ", " : "",
-                          LX_STR_ARG(table->columns[i].name)) != LX_OK)
+            lx_err_set(err, LX_E_ARGUMENT,
+                       "ARCHIVE_TIME_COLUMN=%s is of type %.*s: it must be "
+                       "stored, and a Date, Date32, DateTime or DateTime64",
+                       table->time_column, LX_STR_ARG(table->columns[i].type));
+        if (can_be_time(&type) && lx_buf_printf(&names, "%s%.*s", names.len != 0 ? ", " : "",
+                                                LX_STR_ARG(table->columns[i].name)) != LX_OK)
             names.len = 0;
         lx_ch_type_free(&type);
     }
@@ -356,16 +360,15 @@ static enum lx_status remember(struct lx_hot_sql *hot, const struct lx_hot_table
     for (size_t i = 0; i < table->column_count; i++) {
         const struct lx_source_column *from = &table->columns[i];
         /* The four texts lie one behind the other, see copy_column. */
-        size_t bytes = from->name.len + from->type.len + from->default_kind.len +
-                       from->default_expression.len;
+        size_t bytes =
+            from->name.len + from->type.len + from->default_kind.len + from->default_expression.len;
         memcpy(pos, from->name.ptr, bytes);
         columns[i].name = (struct lx_str){pos, from->name.len};
         columns[i].type = (struct lx_str){columns[i].name.ptr + from->name.len, from->type.len};
         columns[i].default_kind =
             (struct lx_str){columns[i].type.ptr + from->type.len, from->default_kind.len};
-        columns[i].default_expression =
-            (struct lx_str){columns[i].default_kind.ptr + from->default_kind.len,
-                            from->default_expression.len};
+        columns[i].default_expression = (struct lx_str){
+            columns[i].default_kind.ptr + from->default_kind.len, from->default_expression.len};
         pos += bytes;
     }
     lx_free(hot->columns);

@@ -21,8 +21,9 @@ static enum lx_status run(struct lx_hot_sql *hot, const struct lx_buf *statement
     };
     enum lx_status status = lx_ch_execute(hot->client, &query, err);
     if (status == LX_E_ACCESS)
-        lx_err_hint(err, "run as an administrator: GRANT ALTER DELETE ON %s TO <user>; the rows "
-                         "are archived and stay in ClickHouse until then",
+        lx_err_hint(err,
+                    "run as an administrator: GRANT ALTER DELETE ON %s TO <user>; the rows "
+                    "are archived and stay in ClickHouse until then",
                     lx_buf_cstr(&hot->target));
     return status;
 }
@@ -110,8 +111,8 @@ enum lx_status lx_hot_sql_mask(void *self, const char *partition, const struct l
     struct lx_hot_sql *hot = self;
     lx_buf_clear(statement);
     lx_hot_sql_query_id(hot, "mask", query_id);
-    enum lx_status status = lx_buf_printf(statement, "DELETE FROM %s IN PARTITION ID ",
-                                          lx_buf_cstr(&hot->target));
+    enum lx_status status =
+        lx_buf_printf(statement, "DELETE FROM %s IN PARTITION ID ", lx_buf_cstr(&hot->target));
     if (status == LX_OK)
         status = lx_ch_quote_text(statement, lx_str_of(partition));
     if (status == LX_OK)
@@ -135,8 +136,10 @@ enum lx_status lx_hot_sql_apply_mask(void *self, const char *partition, int64_t 
     struct lx_buf statement = LX_BUF(LX_SQL_MAX_TEXT);
     char id[64];
     lx_hot_sql_query_id(hot, "apply", id);
-    enum lx_status status = lx_buf_printf(&statement, "ALTER TABLE %s APPLY DELETED MASK IN "
-                                          "PARTITION ID ", lx_buf_cstr(&hot->target));
+    enum lx_status status = lx_buf_printf(&statement,
+                                          "ALTER TABLE %s APPLY DELETED MASK IN "
+                                          "PARTITION ID ",
+                                          lx_buf_cstr(&hot->target));
     if (status == LX_OK)
         status = lx_ch_quote_text(&statement, lx_str_of(partition));
     status = status != LX_OK ? lx_err_memory(err)

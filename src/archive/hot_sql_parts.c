@@ -130,9 +130,11 @@ static enum lx_status sums_sql(const struct lx_hot_sql *hot, const struct lx_hot
     enum lx_status status = lx_hot_sql_range(hot, first->from, first->to, &range);
     if (status == LX_OK)
         status = lx_buf_printf(
-            sql, "SELECT toUInt64(%llu) AS nonce, n, toUInt64(count()), toUInt64(countIf(inside)), "
-                 "sumIf(h, inside), groupBitXorIf(h, inside), toUInt64(countIf(inside AND strange)) "
-                 "FROM (SELECT _part AS n, ", nonce);
+            sql,
+            "SELECT toUInt64(%llu) AS nonce, n, toUInt64(count()), toUInt64(countIf(inside)), "
+            "sumIf(h, inside), groupBitXorIf(h, inside), toUInt64(countIf(inside AND strange)) "
+            "FROM (SELECT _part AS n, ",
+            nonce);
     if (status == LX_OK)
         status = lx_row_schema_hash_sql(first->schema, sql);
     if (status == LX_OK)
@@ -229,5 +231,51 @@ enum lx_status lx_hot_sql_sums(void *self, struct lx_hot_sum *sums, size_t count
             status = ask_sums(hot, asked, together, whole, err);
     }
     lx_free(done);
+    return status;
+}
+
+enum lx_status lx_hot_sql_present(void *self, const char *const *parts, size_t count, bool *present,
+                                  int64_t *now, struct lx_err *err)
+{
+    struct lx_hot_sql *hot = self;
+    struct lx_buf sql = LX_BUF(LX_SQL_MAX_TEXT);
+    struct lx_ch_table answer = {0};
+    char id[64];
+    lx_hot_sql_query_id(hot, "judge", id);
+    /* The row of the clock comes always, so that the answer is never empty. */
+    enum lx_status status =
+        lx_buf_printf(&sql,
+                      "SELECT '' AS n, toUInt64(toUnixTimestamp(now())) AS c UNION ALL "
+                      "SELECT toString(_part) AS n, toUInt64(count()) AS c FROM %s WHERE ",
+                      lx_buf_cstr(&hot->target));
+    if (status == LX_OK)
+        status = lx_hot_sql_parts_in(parts, count, &sql);
+    if (status == LX_OK)
+        status = lx_buf_text(&sql, " GROUP BY n");
+    if (status != LX_OK) {
+        lx_err_set(err, status, "the question for %zu parts is too long", count);
+        goto done;
+    }
+    struct lx_ch_query query = {.sql = lx_buf_cstr(&sql), .query_id = id};
+    status = lx_ch_query_all(hot->client, &query, (int64_t)count + 1, &answer, err);
+    if (status != LX_OK) {
+        status = lx_hot_sql_explain(hot, status, "asking for parts of", err);
+        goto done;
+    }
+    memset(present, 0, count * sizeof *present);
+    *now = 0;
+    for (int64_t row = 0; row < answer.block.rows; row++) {
+        struct lx_str name = lx_ch_text(&answer, 0, row);
+        if (name.len == 0)
+            *now = (int64_t)lx_ch_u64(&answer, 1, row);
+        for (size_t i = 0; i < count; i++)
+            if (name.len != 0 && lx_str_is(name, parts[i]))
+                present[i] = true;
+    }
+    if (*now == 0)
+        status = lx_err_set(err, LX_E_FORMAT, "the server did not tell its time");
+done:
+    lx_ch_table_free(&answer);
+    lx_buf_free(&sql);
     return status;
 }

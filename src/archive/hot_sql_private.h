@@ -18,7 +18,7 @@ struct lx_hot_sql {
     struct lx_buf time;          /* `timestamp` */
     struct lx_ch_type time_type; /* known after table() */
     bool described;
-    char *host;                  /* of the replica that answered first: all must */
+    char *host; /* of the replica that answered first: all must */
     /* The table's columns as last described: for the guard over columns added since. */
     struct lx_source_column *columns;
     size_t column_count;
@@ -57,6 +57,8 @@ enum lx_status lx_hot_sql_self_test(void *self, struct lx_err *err);
 enum lx_status lx_hot_sql_parts(void *self, struct lx_hot_parts *parts, struct lx_err *err);
 enum lx_status lx_hot_sql_sums(void *self, struct lx_hot_sum *sums, size_t count, bool whole,
                                struct lx_err *err);
+enum lx_status lx_hot_sql_present(void *self, const char *const *parts, size_t count, bool *present,
+                                  int64_t *now, struct lx_err *err);
 enum lx_status lx_hot_sql_read(void *self, const struct lx_hot_read *read,
                                struct lx_hot_stream **stream, struct lx_err *err);
 enum lx_status lx_hot_sql_next(void *self, struct lx_hot_stream *stream, struct lx_hot_rows *rows,

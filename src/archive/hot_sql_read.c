@@ -81,8 +81,8 @@ static enum lx_status add_columns(const struct lx_row_schema *schema, bool *has_
     for (size_t i = 0; status == LX_OK && i < schema->field_count; i++) {
         status = lx_buf_printf(sql, "%s, ", schema->fields[i].select_sql);
         if (status == LX_OK && schema->fields[i].unreadable_sql != NULL)
-            status = lx_buf_printf(&unreadable, "(%s), %zu, ", schema->fields[i].unreadable_sql,
-                                   i + 1);
+            status =
+                lx_buf_printf(&unreadable, "(%s), %zu, ", schema->fields[i].unreadable_sql, i + 1);
     }
     *has_unreadable = unreadable.len != 0;
     if (status == LX_OK && *has_unreadable)
@@ -144,8 +144,10 @@ enum lx_status lx_hot_sql_read(void *self, const struct lx_hot_read *read,
         status = lx_row_schema_hash_sql(read->schema, &sql);
     if (status == LX_OK)
         status = add_where(hot, read, &sql);
-    status = status != LX_OK ? lx_err_set(err, status, "the query for %zu parts and %zu columns is "
-                                          "too long", read->part_count, read->schema->field_count)
+    status = status != LX_OK ? lx_err_set(err, status,
+                                          "the query for %zu parts and %zu columns is "
+                                          "too long",
+                                          read->part_count, read->schema->field_count)
                              : start(hot, "read", &sql, stream, err);
     lx_buf_free(&sql);
     if (status != LX_OK) {
@@ -174,9 +176,9 @@ enum lx_status lx_hot_sql_hashes(void *self, const struct lx_hot_read *read,
         status = lx_buf_text(&sql, ", 0)");
     if (status == LX_OK)
         status = add_where(hot, read, &sql);
-    status = status != LX_OK ? lx_err_set(err, status, "the query for %zu parts is too long",
-                                          read->part_count)
-                             : start(hot, "compare", &sql, stream, err);
+    status = status != LX_OK
+                 ? lx_err_set(err, status, "the query for %zu parts is too long", read->part_count)
+                 : start(hot, "compare", &sql, stream, err);
     lx_buf_free(&sql);
     if (status != LX_OK) {
         lx_hot_sql_end(hot, stream);
@@ -237,8 +239,10 @@ static enum lx_status find_parts(struct lx_hot_stream *stream, const struct lx_c
                 if (lx_str_is(name, stream->parts[index]))
                     break;
             if (index == stream->part_count)
-                return lx_err_set(err, LX_E_FORMAT, "a row of part %.*s came, which was not asked "
-                                  "for", LX_STR_ARG(name));
+                return lx_err_set(err, LX_E_FORMAT,
+                                  "a row of part %.*s came, which was not asked "
+                                  "for",
+                                  LX_STR_ARG(name));
             last = name;
         }
         stream->part_of[row] = index;

@@ -17,8 +17,7 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
-enum lx_status lx_hot_sql_instant(const struct lx_hot_sql *hot, int64_t seconds,
-                                  struct lx_buf *sql)
+enum lx_status lx_hot_sql_instant(const struct lx_hot_sql *hot, int64_t seconds, struct lx_buf *sql)
 {
     char text[LX_TIME_TEXT];
     switch (hot->time_type.kind) {
@@ -134,8 +133,7 @@ enum lx_status lx_hot_sql_seconds(const struct lx_hot_sql *hot, struct lx_buf *s
 
 void lx_hot_sql_query_id(const struct lx_hot_sql *hot, const char *purpose, char id[64])
 {
-    snprintf(id, 64, "lynex-%s-%016llx", purpose,
-             (unsigned long long)lx_random_u64(&hot->random));
+    snprintf(id, 64, "lynex-%s-%016llx", purpose, (unsigned long long)lx_random_u64(&hot->random));
 }
 
 enum lx_status lx_hot_sql_explain(const struct lx_hot_sql *hot, enum lx_status status,

@@ -1,17 +1,17 @@
-/* rowschema.h: the columns of an archived table: what each is in ClickHouse, in the Parquet file and
- * in the Delta log, how it is asked for, and how its values pass both ways.
+/* rowschema.h: the columns of an archived table: what each is in ClickHouse, in the Parquet file
+ * and in the Delta log, how it is asked for, and how its values pass both ways.
  *
  * A row schema names the columns that are archived, in table order, DEFAULT and MATERIALIZED ones
  * included, ALIAS and EPHEMERAL ones left out. The row hash is xxh3(tuple(<hash expressions>)) over
  * exactly these columns, so a schema's JSON form is kept in the ledger under its id, and files and
  * segments name that id.
  *
- * Types (the whole table is in docs/types.md): String, LowCardinality, Enum -> STRING; UUID -> STRING
- * of 36 characters; FixedString -> BYTE_ARRAY; DateTime, DateTime64 -> INT64 TIMESTAMP UTC (MILLIS up
- * to 3 digits, else MICROS; more than 6 digits: INT64 ticks); Date, Date32 -> INT32 DATE; integers to
- * 64 bits -> INT32/INT64, unsigned ones to the next wider signed type; UInt64 and Decimal up to 38
- * digits -> DECIMAL; wider integers and decimals, IPv4, IPv6 -> STRING; Float, Bool as they are;
- * composed types -> STRING, their JSON text.
+ * Types (the whole table is in docs/types.md): String, LowCardinality, Enum -> STRING; UUID ->
+ * STRING of 36 characters; FixedString -> BYTE_ARRAY; DateTime, DateTime64 -> INT64 TIMESTAMP UTC
+ * (MILLIS up to 3 digits, else MICROS; more than 6 digits: INT64 ticks); Date, Date32 -> INT32
+ * DATE; integers to 64 bits -> INT32/INT64, unsigned ones to the next wider signed type; UInt64 and
+ * Decimal up to 38 digits -> DECIMAL; wider integers and decimals, IPv4, IPv6 -> STRING; Float,
+ * Bool as they are; composed types -> STRING, their JSON text.
  *
  * Text that is not UTF-8 would make strict readers refuse the whole file: such a value is written
  * with U+FFFD for each bad byte, and the row's true bytes go to the column `_lynex_raw`: JSON text,
@@ -39,16 +39,16 @@ struct lx_source_column {
 enum lx_field_map; /* private: rowschema_map.h */
 
 struct lx_field {
-    char *name;               /* in ClickHouse */
-    char *file_name;          /* in file and log: the same but where that would not be safe */
+    char *name;      /* in ClickHouse */
+    char *file_name; /* in file and log: the same but where that would not be safe */
     char *default_kind, *default_expression; /* as the server told; "" where none */
-    struct lx_ch_type type;   /* as stored */
-    struct lx_ch_type sent;   /* as the SELECT returns it: `type`, or String for JSON text */
-    char *select_sql;         /* `name`, or toJSONString(`name`) */
-    char *hash_sql;           /* what stands in the hash's tuple */
-    char *unreadable_sql;     /* composed types: true for a value that its text does not bring back;
-                                 NULL for all others */
-    int map;                  /* enum lx_field_map */
+    struct lx_ch_type type;                  /* as stored */
+    struct lx_ch_type sent; /* as the SELECT returns it: `type`, or String for JSON text */
+    char *select_sql;       /* `name`, or toJSONString(`name`) */
+    char *hash_sql;         /* what stands in the hash's tuple */
+    char *unreadable_sql;   /* composed types: true for a value that its text does not bring back;
+                               NULL for all others */
+    int map;                /* enum lx_field_map */
 };
 
 struct lx_row_schema {
@@ -61,8 +61,7 @@ struct lx_row_schema {
 /* LX_E_UNSUPPORTED: a column that cannot be carried, named with its type. */
 LX_MUST_CHECK enum lx_status lx_row_schema_build(const struct lx_source_column *columns,
                                                  size_t count, bool micros,
-                                                 struct lx_row_schema **schema,
-                                                 struct lx_err *err);
+                                                 struct lx_row_schema **schema, struct lx_err *err);
 void lx_row_schema_free(struct lx_row_schema *schema);
 
 /* {"columns":[{"name":…,"type":…,"file_name":…,"hash":…,"select":…,"default_kind":…,…},…],
@@ -70,9 +69,8 @@ void lx_row_schema_free(struct lx_row_schema *schema);
  * texts are taken from it, not made anew). LX_E_FORMAT. */
 LX_MUST_CHECK enum lx_status lx_row_schema_to_json(const struct lx_row_schema *schema,
                                                    json_t **json, struct lx_err *err);
-LX_MUST_CHECK enum lx_status lx_row_schema_from_json(const json_t *json,
-                                                     struct lx_row_schema **schema,
-                                                     struct lx_err *err);
+LX_MUST_CHECK enum lx_status
+lx_row_schema_from_json(const json_t *json, struct lx_row_schema **schema, struct lx_err *err);
 
 /* Delta's schemaString: every field nullable, `_lynex_raw` last. Original names and types stand in
  * the fields' metadata ("lynex.name", "lynex.type"). `also`: a schemaString whose further columns
@@ -107,19 +105,17 @@ LX_MUST_CHECK enum lx_status lx_to_file_convert(struct lx_to_file *to,
                                                 const struct lx_column *const **columns,
                                                 struct lx_err *err);
 
-/* And back: from a file's decoded columns to ClickHouse's bytes, for the proof and for bringing rows
- * back. `columns`: field_count + 1 decoded columns in schema order; NULL for a column that the file
- * does not have (`_lynex_raw`). *sent: field_count columns. LX_E_CORRUPT: a text that is no value of
- * its type. */
+/* And back: from a file's decoded columns to ClickHouse's bytes, for the proof and for bringing
+ * rows back. `columns`: field_count + 1 decoded columns in schema order; NULL for a column that the
+ * file does not have (`_lynex_raw`). *sent: field_count columns. LX_E_CORRUPT: a text that is no
+ * value of its type. */
 struct lx_from_file;
 LX_MUST_CHECK enum lx_status lx_from_file_create(const struct lx_row_schema *schema,
                                                  struct lx_from_file **from, struct lx_err *err);
 void lx_from_file_free(struct lx_from_file *from);
-LX_MUST_CHECK enum lx_status lx_from_file_convert(struct lx_from_file *from,
-                                                  const struct lx_column *const *columns,
-                                                  int64_t rows,
-                                                  const struct lx_column *const **sent,
-                                                  struct lx_err *err);
+LX_MUST_CHECK enum lx_status
+lx_from_file_convert(struct lx_from_file *from, const struct lx_column *const *columns,
+                     int64_t rows, const struct lx_column *const **sent, struct lx_err *err);
 
 /* hashes[i] = the row hash of row i of `sent` columns. */
 LX_MUST_CHECK enum lx_status lx_row_schema_hash(const struct lx_row_schema *schema,

@@ -1,0 +1,159 @@
+/* archive.h: the main job: rows older than a cutoff leave ClickHouse for the archive.
+ *
+ *   start -> settle -> plan -> each batch: read, encode, upload, prove, commit, drop whole parts
+ *         -> at the end: mask partly old parts
+ *
+ * What is promised (docs/reliability.md): a row leaves ClickHouse only after its bytes were read
+ * back from the store, decoded, and found equal to a hash that ClickHouse computed of that row,
+ * after the ledger durably lists the file, and after ClickHouse was asked again, immediately
+ * before, that the rows about to go are those rows. A run may be stopped anywhere; the next one
+ * goes on.
+ *
+ * Files of this folder, in the order of the work:
+ *   hot.h, hot_sql*.c     what is asked of the hot table; the SQL behind it
+ *   rowschema*.c          columns and values between ClickHouse, Parquet and Delta
+ *   start.c               checks before anything is done
+ *   plan.c                what is to be read, in which batches
+ *   batch.c, upload.c     reading, encoding, uploading one batch
+ *   prove.c               reading back; the only maker of proofs and warrants
+ *   commit.c              what a batch makes true in the ledger
+ *   settle.c, delete.c    which parts may go; guard and delete, which take a warrant
+ *   reconcile*.c          comparing by content what names do not tell
+ *
+ * Threads: a run belongs to one thread; its events are told from that thread. */
+#ifndef LX_ARCHIVE_ARCHIVE_H
+#define LX_ARCHIVE_ARCHIVE_H
+
+#include "archive/hot.h"
+#include "base/cancel.h"
+#include "base/pool.h"
+#include "ledger/ledger.h"
+#include "parquet/writer.h"
+#include "store/store.h"
+
+/* The steps of the protocol. Each is announced before it is taken, so that tests can stop, kill or
+ * let others act right there. */
+#define LX_STEP_TABLE(X)                                                                           \
+    X(START, "start")                                                                              \
+    X(SETTLE, "settle")                                                                            \
+    X(PLAN, "plan")                                                                                \
+    X(READ, "read")                                                                                \
+    X(UPLOAD, "upload")                                                                            \
+    X(UPLOADED, "uploaded")                                                                        \
+    X(PROVE, "prove")                                                                              \
+    X(COMMIT, "commit")                                                                            \
+    X(COMMITTED, "committed")                                                                      \
+    X(GUARD, "guard")                                                                              \
+    X(DELETE, "delete")                                                                            \
+    X(DELETED, "deleted")                                                                          \
+    X(RECORD, "record")                                                                            \
+    X(RECORDED, "recorded")                                                                        \
+    X(MASK, "mask")                                                                                \
+    X(RECONCILE, "reconcile")                                                                      \
+    X(DONE, "done")
+
+enum lx_step {
+#define X(name, text) LX_STEP_##name,
+    LX_STEP_TABLE(X)
+#undef X
+        LX_STEP_COUNT
+};
+const char *lx_step_name(enum lx_step step);
+
+/* What a run tells while it goes on. `text`: one line, without a mark. */
+enum lx_event_kind {
+    LX_EVENT_NOTE,     /* text */
+    LX_EVENT_WARNING,  /* text; hint in `more`, may be NULL */
+    LX_EVENT_FOUND,    /* rows, bytes: what the plan holds */
+    LX_EVENT_NOTHING,  /* nothing is due */
+    LX_EVENT_PROGRESS, /* rows done so far, of `total` */
+    LX_EVENT_UPLOADED, /* location, rows, bytes */
+    LX_EVENT_PROVED,   /* location, rows */
+    LX_EVENT_DELETED,  /* rows */
+    LX_EVENT_ARCHIVED  /* rows: at the end */
+};
+
+struct lx_event {
+    enum lx_event_kind kind;
+    const char *text, *more;
+    const char *location;
+    int64_t rows, bytes, total;
+};
+
+struct lx_archive_options {
+    struct lx_hot hot;
+    struct lx_ledger *ledger;
+    struct lx_store *store;
+    const char *shard;  /* "0" */
+    const char *prefix; /* "events" */
+    const char *database, *table;
+
+    int64_t after_days;
+    bool delete_after;       /* DELETE_AFTER_ARCHIVE */
+    bool soak;               /* archive and prove; report what would be deleted */
+    bool dry_run;            /* plan only */
+    int64_t max_delete_rows; /* a breaker; 0: none */
+    int64_t file_rows;       /* most rows of a file; 0: by size */
+    int64_t file_bytes;      /* about; > 0 */
+    int64_t memory_bytes;    /* budget of the run */
+    bool micros;             /* timestamps in microseconds */
+    bool masks;              /* partly old parts are masked; false: only whole parts leave */
+    bool heavy_masks;        /* by ALTER TABLE … DELETE from the start */
+    int64_t delete_wait_ms;  /* how long one delete is waited for */
+    int64_t ttl_margin_days; /* archive so many days before the table's own TTL deletes */
+    enum lx_parquet_profile profile;
+    enum lx_parquet_effort effort;
+    const char *const *bloom_columns;
+    size_t bloom_count;
+
+    struct lx_pool *pool; /* may be NULL */
+    struct lx_clock clock;
+    struct lx_random random;
+    const struct lx_cancel *cancel;
+    void (*tell)(void *context, const struct lx_event *event); /* may be NULL */
+    /* Called at each step; a failure stops the run there. May be NULL. */
+    enum lx_status (*at_step)(void *context, enum lx_step step, struct lx_err *err);
+    void *context;
+};
+
+struct lx_archive_way {
+    int64_t rows, parts;
+};
+
+/* Counts are results, never intentions, but for `planned…` and `would…`. */
+struct lx_archive_report {
+    int64_t cutoff; /* seconds: rows before it were to be archived */
+    int64_t planned_rows, planned_bytes, planned_parts, planned_files;
+    struct lx_archive_way would_drop, would_mask; /* of dry run and soak */
+    int64_t null_rows;                            /* stay hot: their time is NULL */
+    int64_t archived_rows, archived_bytes, files, batches;
+    int64_t deleted_rows, deleted_parts, delete_statements;
+    int64_t late_rows, gone_rows;     /* found by reconcile */
+    int64_t kept_rows, kept_segments; /* archived and still hot at the end, though they may go */
+    int64_t waiting_rows;             /* archived, hot until they are old enough */
+    int64_t first_ms, last_ms;        /* of the run */
+    int64_t read_ms, encode_ms, upload_ms, prove_ms, commit_ms, delete_ms;
+    bool delete_refused;   /* exit status 3: archived, but not deleted */
+    struct lx_err refusal; /* why; status LX_OK where nothing was refused */
+};
+
+/* One run. LX_OK also where rows were archived but may not be deleted: then report->delete_refused
+ * says so. LX_E_MISMATCH: a proof failed. The report is filled as far as the run came, in every
+ * case. */
+LX_MUST_CHECK enum lx_status lx_archive_run(const struct lx_archive_options *options,
+                                            struct lx_archive_report *report, struct lx_err *err);
+
+/* Reads every row of a listed file again and holds it against the ledger's sums. LX_E_MISMATCH and
+ * LX_E_CORRUPT: the file is not what was proven. `rows` and the sums come from the file. */
+struct lx_verified {
+    int64_t rows;
+    uint64_t sum, xor;
+    int64_t raw_bytes;
+};
+LX_MUST_CHECK enum lx_status lx_archive_verify_file(struct lx_store *store,
+                                                    struct lx_ledger *ledger,
+                                                    const struct lx_ledger_file *file,
+                                                    struct lx_verified *verified,
+                                                    struct lx_err *err);
+
+#endif

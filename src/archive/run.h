@@ -1,0 +1,184 @@
+/* run.h: what the files of a run share. Private to src/archive. */
+#ifndef LX_ARCHIVE_RUN_H
+#define LX_ARCHIVE_RUN_H
+
+#include "archive/archive.h"
+
+#include <assert.h>
+
+/* -- limits ----------------------------------------------------------------------------------- */
+
+#define LX_RUN_MAX_PLANS 8        /* plans of one run, while the table moves under it */
+#define LX_RUN_MAX_CLOCK_SKEW 300 /* seconds between the server's clock and ours */
+#define LX_RUN_ENDED_SECONDS 3600 /* how long ended segments are remembered */
+#define LX_BATCH_ROWS 4000000     /* rows of one batch, about: larger parts go in slices */
+#define LX_BATCH_PARTS 500        /* parts of one batch: their names stand in one query */
+#define LX_GUARD_ROWS 2000000     /* rows that one guard reads: it must be fresh when we delete */
+#define LX_MASK_PARTS 8           /* parts in one mask */
+#define LX_MAX_NAMES_TRIED 1000   /* names of one second that others may have taken */
+
+/* -- the run ---------------------------------------------------------------------------------- */
+
+/* Row schemas by id: the table's own and those that older segments name. */
+struct lx_schema_cache {
+    struct lx_row_schema **schemas;
+    size_t count;
+};
+
+struct lx_run {
+    const struct lx_archive_options *o;
+    struct lx_archive_report *report;
+    struct lx_hot_table *table;
+    struct lx_row_schema *schema; /* of the table as it is now */
+    struct lx_schema_cache cache;
+    char *source;   /* shard/database.table/uuid */
+    int64_t cutoff; /* rows before it are archived; seconds, the start of a day */
+    int64_t due;    /* rows before it leave ClickHouse; LX_TIME_FIRST: none do */
+    int64_t started_ms;
+    char *word; /* the table's name as it stands in file names */
+    /* Names used so far: one counter a month. */
+    struct lx_month_name {
+        int64_t month; /* year * 12 + month - 1 */
+        int next;
+    } * months;
+    size_t month_count;
+    /* Files whose objects were found as the ledger has them, once a run. */
+    char **checked_files;
+    size_t checked_count, checked_cap;
+    bool no_more_deletes; /* refused once: not asked again in this run */
+};
+
+/* Tells an event; the struct needs no more than its kind and what the kind has. */
+void lx_run_tell(const struct lx_run *run, const struct lx_event *event);
+void lx_run_note(const struct lx_run *run, enum lx_event_kind kind, const char *more,
+                 const char *format, ...) LX_PRINTF(4, 5);
+LX_MUST_CHECK enum lx_status lx_run_step(const struct lx_run *run, enum lx_step step,
+                                         struct lx_err *err);
+int64_t lx_run_ms(const struct lx_run *run); /* monotonic */
+/* The schema of this id, from the cache or the ledger; borrowed. LX_E_NOTFOUND. */
+LX_MUST_CHECK enum lx_status lx_run_schema(struct lx_run *run, const char *id,
+                                           const struct lx_row_schema **schema, struct lx_err *err);
+
+/* -- start.c ---------------------------------------------------------------------------------- */
+
+/* Describes the table, checks clocks, hashes, row policies, the ledger's table; sets cutoff and
+ * due. Segments that ended shortly before the server started are looked for. */
+LX_MUST_CHECK enum lx_status lx_start(struct lx_run *run, struct lx_err *err);
+/* Describes the table again. *same = false: another table has its place now, or its columns
+ * changed. */
+LX_MUST_CHECK enum lx_status lx_start_again(struct lx_run *run, bool *same, struct lx_err *err);
+
+/* -- plan.c ----------------------------------------------------------------------------------- */
+
+/* Rows of one part to be read: from <= time < to, in one month. */
+struct lx_slice {
+    const struct lx_hot_part *part; /* in the plan's parts */
+    int64_t from, to;
+    int64_t rows; /* as counted by the plan */
+};
+
+struct lx_batch_plan {
+    int64_t month;           /* year * 12 + month - 1, of all its rows */
+    struct lx_slice *slices; /* sorted by from, to */
+    size_t slice_count;
+    int64_t rows;
+};
+
+/* Parts and segments that blocks tie together, to be compared by content. */
+struct lx_group {
+    const struct lx_hot_part **parts;
+    size_t part_count;
+    const char **segments; /* ids */
+    size_t segment_count;
+    int64_t to; /* compared as far as this */
+};
+
+struct lx_plan {
+    int64_t version; /* of the ledger that it was made on */
+    struct lx_hot_parts parts;
+    struct lx_batch_plan *batches;
+    size_t batch_count;
+    struct lx_group *groups;
+    size_t group_count;
+    bool strangers; /* live segments of a table that had this name before: groups[0] is all */
+    int64_t rows, null_rows;
+    int64_t part_count; /* with rows to read */
+};
+
+LX_MUST_CHECK enum lx_status lx_plan_make(struct lx_run *run, struct lx_plan *plan,
+                                          struct lx_err *err);
+void lx_plan_free(struct lx_plan *plan);
+
+/* Live segments of this source and partition that touch the part's blocks: indexes into the state's
+ * `live`, lx_free it. */
+LX_MUST_CHECK enum lx_status lx_segments_of_part(const struct lx_ledger_state *state,
+                                                 const char *source, const struct lx_hot_part *part,
+                                                 const struct lx_segment ***segments,
+                                                 size_t *count);
+static inline bool lx_segment_within(const struct lx_segment *segment,
+                                     const struct lx_hot_part *part)
+{
+    return part->min_block <= segment->min_block && segment->max_block <= part->max_block;
+}
+
+/* -- prove.c ---------------------------------------------------------------------------------- */
+
+/* That a stored file was read back and every row of it found to be what ClickHouse hashed. Made by
+ * lx_prove_file alone, while rows are archived. */
+struct lx_proof;
+
+struct lx_prove_request {
+    const char *key;
+    const char *batch; /* that the file must carry */
+    int64_t size;      /* bytes of the object */
+    const struct lx_row_schema *schema;
+    const uint64_t *hashes; /* by ClickHouse, in the file's row order */
+    int64_t rows;
+};
+
+LX_MUST_CHECK enum lx_status lx_prove_file(struct lx_run *run,
+                                           const struct lx_prove_request *request,
+                                           struct lx_proof **proof, struct lx_err *err);
+void lx_proof_free(struct lx_proof *proof);
+const char *lx_proof_key(const struct lx_proof *proof);
+/* What the file's rows sum to, as found in the file. */
+void lx_proof_sums(const struct lx_proof *proof, int64_t *rows, uint64_t *sum, uint64_t * xor);
+
+/* That these segments are archived: live in the newest ledger, the objects that hold their rows in
+ * the store as the ledger has them. Made by lx_warrant_make alone; delete.c takes nothing else. */
+struct lx_warrant;
+
+LX_MUST_CHECK enum lx_status lx_warrant_make(struct lx_run *run,
+                                             const struct lx_segment *const *segments, size_t count,
+                                             struct lx_warrant **warrant, struct lx_err *err);
+void lx_warrant_free(struct lx_warrant *warrant);
+size_t lx_warrant_count(const struct lx_warrant *warrant);
+const struct lx_segment *lx_warrant_segment(const struct lx_warrant *warrant, size_t index);
+/* Looks at the ledger once more: are exactly these still live? */
+LX_MUST_CHECK enum lx_status lx_warrant_holds(struct lx_run *run, const struct lx_warrant *warrant,
+                                              bool *holds, struct lx_err *err);
+
+/* -- batch.c, commit.c --------------------------------------------------------------------------
+ */
+
+/* Reads, encodes, uploads, proves and commits one batch. LX_E_AGAIN: the table moved, or another
+ * writer was faster; nothing was committed, plan again. */
+LX_MUST_CHECK enum lx_status lx_batch_run(struct lx_run *run, const struct lx_plan *plan,
+                                          const struct lx_batch_plan *batch, struct lx_err *err);
+
+/* -- settle.c -----------------------------------------------------------------------------------
+ */
+
+/* Lets go what is archived and due: whole parts; with `masks` partly old parts too. Refusals end up
+ * in the report, not here: LX_OK with report->delete_refused. */
+LX_MUST_CHECK enum lx_status lx_settle(struct lx_run *run, bool masks, struct lx_err *err);
+
+/* -- reconcile.c --------------------------------------------------------------------------------
+ */
+
+/* Compares one group by content and commits what is true of it from now on; rows that are not
+ * archived yet are archived. LX_E_AGAIN: plan again. */
+LX_MUST_CHECK enum lx_status lx_reconcile(struct lx_run *run, const struct lx_plan *plan,
+                                          const struct lx_group *group, struct lx_err *err);
+
+#endif
