@@ -36,6 +36,7 @@ struct lx_parquet_reader_options {
     size_t page_bytes;   /* largest page, compressed or not; 64 MiB */
     size_t scan_bytes;   /* all buffers of one scan together; 256 MiB */
     size_t piece_bytes;  /* of one ranged read within a column; 1 MiB; pages may need more */
+    size_t batch_bytes;  /* a batch ends early where the texts of a column pass this; 32 MiB */
     bool no_crc;         /* do not check page checksums, where a file has them */
 };
 
@@ -95,10 +96,11 @@ LX_MUST_CHECK enum lx_status lx_parquet_reader_scan(const struct lx_parquet_read
                                                     struct lx_err *err);
 void lx_parquet_scan_free(struct lx_parquet_scan *scan); /* NULL is fine */
 
-/* The next rows, at most max_rows, in `columns[leaf_count]`: pointers into the scan, valid until
- * the next call. *rows = 0: the end. A batch never crosses row groups or gaps between ranges.
- * Leaves with max_repetition > 0 or max_definition > 1 hold only their values, without NULLs:
- * lx_parquet_scan_levels tells where they stand. After a failure the scan is of no more use. */
+/* The next rows, at most max_rows (fewer where they are long), in `columns[leaf_count]`: pointers
+ * into the scan, valid until the next call. *rows = 0: the end. A batch never crosses row groups or
+ * gaps between ranges. Leaves with max_repetition > 0 or max_definition > 1 hold only their values,
+ * without NULLs: lx_parquet_scan_levels tells where they stand. After a failure the scan is of no
+ * more use. */
 LX_MUST_CHECK enum lx_status lx_parquet_scan_next(struct lx_parquet_scan *scan, int64_t max_rows,
                                                   const struct lx_column **columns, int64_t *rows,
                                                   struct lx_err *err);
