@@ -69,7 +69,7 @@ static enum lx_status read_header(struct lx_pq_chunk_reader *reader,
     size_t left = (size_t)(reader->end - reader->next_page), size = HEADER_FIRST;
     reader->page_offset = reader->next_page;
     for (;;) {
-        const uint8_t *bytes;
+        const uint8_t *bytes = NULL;
         const char *why = NULL;
         size = size < left ? size : left;
         LX_TRY(look(reader, reader->next_page, size, &bytes, err));
@@ -115,7 +115,7 @@ static enum lx_status fetch(struct lx_pq_chunk_reader *reader,
                             const uint8_t **stored, struct lx_err *err)
 {
     size_t size = (size_t)header->bytes;
-    const uint8_t *bytes;
+    const uint8_t *bytes = NULL;
     LX_TRY(look(reader, reader->next_page, used + size, &bytes, err));
     reader->next_page += (int64_t)(used + size);
     *stored = bytes + used;

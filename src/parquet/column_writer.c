@@ -588,5 +588,7 @@ void lx_pq_column_next_group(struct lx_pq_column_writer *column)
         column->chosen = false;
     column->dictionary_state = LX_PQ_DICT_UNUSED;
     lx_pq_dictionary_clear(&column->dictionary);
+    if (column->numbers != NULL) /* the caller's slice may go on in the next row group */
+        memset(column->numbers, 0xff, column->numbers_cap * sizeof *column->numbers);
     column->group_rows = 0;
 }

@@ -1,0 +1,164 @@
+/* What is written is read again: types x NULLs x patterns x encodings x codecs x page versions. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "pq_support.h"
+
+static const struct lx_parquet_field types[] = {
+    {.name = "bool", .physical = LX_PARQUET_BOOLEAN},
+    {.name = "int32", .physical = LX_PARQUET_INT32},
+    {.name = "int8",
+     .physical = LX_PARQUET_INT32,
+     .logical = {.kind = LX_PARQUET_LOGICAL_INTEGER, .bits = 8, .is_signed = true}},
+    {.name = "date", .physical = LX_PARQUET_INT32, .logical = {.kind = LX_PARQUET_LOGICAL_DATE}},
+    {.name = "int64", .physical = LX_PARQUET_INT64},
+    {.name = "millis",
+     .physical = LX_PARQUET_INT64,
+     .logical = {.kind = LX_PARQUET_LOGICAL_TIMESTAMP, .unit = LX_PARQUET_MILLIS, .utc = true}},
+    {.name = "float", .physical = LX_PARQUET_FLOAT},
+    {.name = "double", .physical = LX_PARQUET_DOUBLE},
+    {.name = "binary", .physical = LX_PARQUET_BYTE_ARRAY},
+    {.name = "string",
+     .physical = LX_PARQUET_BYTE_ARRAY,
+     .logical = {.kind = LX_PARQUET_LOGICAL_STRING}},
+    {.name = "uuid",
+     .physical = LX_PARQUET_FIXED_LEN_BYTE_ARRAY,
+     .length = 16,
+     .logical = {.kind = LX_PARQUET_LOGICAL_UUID}},
+    {.name = "fixed5", .physical = LX_PARQUET_FIXED_LEN_BYTE_ARRAY, .length = 5},
+    {.name = "decimal",
+     .physical = LX_PARQUET_FIXED_LEN_BYTE_ARRAY,
+     .length = 9,
+     .logical = {.kind = LX_PARQUET_LOGICAL_DECIMAL, .precision = 20, .scale = 0}},
+};
+#define TYPES (sizeof types / sizeof types[0])
+
+static const enum lx_parquet_encoding encodings[] = {LX_PARQUET_ENCODING_AUTO,
+                                                     LX_PARQUET_PLAIN,
+                                                     LX_PARQUET_RLE,
+                                                     LX_PARQUET_RLE_DICTIONARY,
+                                                     LX_PARQUET_DELTA_BINARY_PACKED,
+                                                     LX_PARQUET_DELTA_LENGTH_BYTE_ARRAY,
+                                                     LX_PARQUET_DELTA_BYTE_ARRAY,
+                                                     LX_PARQUET_BYTE_STREAM_SPLIT};
+
+static const enum lx_parquet_codec codecs[] = {LX_PARQUET_CODEC_AUTO, LX_PARQUET_UNCOMPRESSED,
+                                               LX_PARQUET_SNAPPY, LX_PARQUET_ZSTD,
+                                               LX_PARQUET_LZ4_RAW};
+
+/* All columns of a file that can take an encoding. */
+static void check_case(enum lx_parquet_encoding encoding, enum lx_parquet_codec codec, bool page_v2,
+                       enum pattern pattern, unsigned null_share, int64_t rows, bool as_dict)
+{
+    struct rng rng = {(uint64_t)encoding * 1000 + codec * 100 + page_v2 * 10 + pattern};
+    struct lx_parquet_field fields[TYPES];
+    struct lx_parquet_column_options column_options[TYPES] = {{0}};
+    struct lx_column columns[TYPES], dicts[TYPES];
+    const struct lx_column *plain[TYPES], *given[TYPES];
+    size_t count = 0;
+    for (size_t i = 0; i < TYPES; i++) {
+        struct lx_parquet_writer *probe;
+        struct lx_parquet_column_options one = {.encoding = encoding};
+        struct lx_parquet_writer_options options = {.page_v2 = page_v2, .columns = &one};
+        struct memory_file nowhere;
+        memory_file_init(&nowhere);
+        struct lx_parquet_sink sink = memory_sink(&nowhere);
+        if (lx_parquet_writer_create(&types[i], 1, &options, &sink, NULL, &probe, NULL) != LX_OK)
+            continue; /* the encoding does not fit the type */
+        lx_parquet_writer_destroy(probe);
+        fields[count] = types[i];
+        fields[count].repetition = null_share != 0 ? LX_PARQUET_OPTIONAL : LX_PARQUET_REQUIRED;
+        column_options[count].encoding = encoding;
+        column_options[count].bloom = types[i].physical != LX_PARQUET_BOOLEAN;
+        make_column(&columns[count], &types[i], pattern, null_share, rows, &rng);
+        if (as_dict)
+            make_dict(&dicts[count], &columns[count]);
+        plain[count] = &columns[count];
+        given[count] = as_dict ? &dicts[count] : &columns[count];
+        count++;
+    }
+    struct lx_parquet_writer_options options = {.codec = codec,
+                                                .page_v2 = page_v2,
+                                                .row_group_rows = 1000,
+                                                .page_rows = 300,
+                                                .dictionary_bytes = 2000,
+                                                .columns = column_options};
+    struct memory_file file;
+    struct lx_err err = LX_ERR_INIT;
+    memory_file_init(&file);
+    if (count > 0) {
+        write_file(&file, fields, count, &options, NULL, given, rows, 317);
+        for (int dictionaries = 0; dictionaries < 2; dictionaries++) {
+            bool ok = check_file(&file, plain, count, rows, 217, dictionaries, NULL, &err);
+            if (!ok)
+                print_error("encoding %s, codec %s, version %d, pattern %d, NULLs %u, dict %d/%d: "
+                            "%s\n",
+                            lx_parquet_encoding_name(encoding), lx_parquet_codec_name(codec),
+                            page_v2 + 1, (int)pattern, null_share, as_dict, dictionaries, err.text);
+            assert_true(ok);
+        }
+    }
+    memory_file_free(&file);
+    for (size_t i = 0; i < count; i++) {
+        lx_column_free(&columns[i]);
+        if (as_dict)
+            lx_column_free(&dicts[i]);
+    }
+}
+
+static void test_matrix(void **state)
+{
+    (void)state;
+    static const unsigned shares[] = {0, 1, 60, 256};
+    for (size_t e = 0; e < sizeof encodings / sizeof encodings[0]; e++)
+        for (size_t c = 0; c < sizeof codecs / sizeof codecs[0]; c++)
+            for (int v2 = 0; v2 < 2; v2++)
+                for (int p = 0; p < PATTERN_LONG; p++)
+                    for (size_t s = 0; s < sizeof shares / sizeof shares[0]; s++)
+                        check_case(encodings[e], codecs[c], v2, (enum pattern)p, shares[s], 2345,
+                                   false);
+}
+
+static void test_dict_input(void **state)
+{
+    (void)state;
+    static const unsigned shares[] = {0, 60, 256};
+    for (size_t e = 0; e < sizeof encodings / sizeof encodings[0]; e++)
+        for (int p = 0; p < PATTERN_LONG; p++)
+            for (size_t s = 0; s < sizeof shares / sizeof shares[0]; s++)
+                check_case(encodings[e], LX_PARQUET_CODEC_AUTO, false, (enum pattern)p, shares[s],
+                           2345, true);
+}
+
+static void test_long_texts(void **state)
+{
+    (void)state;
+    for (size_t e = 0; e < sizeof encodings / sizeof encodings[0]; e++)
+        check_case(encodings[e], LX_PARQUET_CODEC_AUTO, false, PATTERN_LONG, 30, 1500, false);
+}
+
+static void test_few_rows(void **state)
+{
+    (void)state;
+    for (int64_t rows = 0; rows < 12; rows++)
+        for (size_t e = 0; e < sizeof encodings / sizeof encodings[0]; e++)
+            for (unsigned share = 0; share < 200; share += 100)
+                check_case(encodings[e], LX_PARQUET_CODEC_AUTO, rows % 2 == 0, PATTERN_RANDOM,
+                           share, rows, false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_few_rows),
+        cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_dict_input),
+        cmocka_unit_test(test_matrix),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
