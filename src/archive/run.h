@@ -45,6 +45,7 @@ struct lx_run {
     /* Files whose objects were found as the ledger has them, once a run. */
     char **checked_files;
     size_t checked_count, checked_cap;
+    bool probed;          /* the store honours put-if-absent */
     bool no_more_deletes; /* refused once: not asked again in this run */
 };
 
@@ -67,6 +68,8 @@ LX_MUST_CHECK enum lx_status lx_start(struct lx_run *run, struct lx_err *err);
 /* Describes the table again. *same = false: another table has its place now, or its columns
  * changed. */
 LX_MUST_CHECK enum lx_status lx_start_again(struct lx_run *run, bool *same, struct lx_err *err);
+/* Before the first write of a run: does the store honour put-if-absent? Asked once. */
+LX_MUST_CHECK enum lx_status lx_start_writing(struct lx_run *run, struct lx_err *err);
 
 /* -- plan.c ----------------------------------------------------------------------------------- */
 
@@ -87,10 +90,10 @@ struct lx_batch_plan {
 /* Parts and segments that blocks tie together, to be compared by content. */
 struct lx_group {
     const struct lx_hot_part **parts;
+    int64_t *to; /* one a part: how far its rows are compared */
     size_t part_count;
-    const char **segments; /* ids */
+    struct lx_segment **segments; /* copies, owned */
     size_t segment_count;
-    int64_t to; /* compared as far as this */
 };
 
 struct lx_plan {
@@ -109,8 +112,8 @@ LX_MUST_CHECK enum lx_status lx_plan_make(struct lx_run *run, struct lx_plan *pl
                                           struct lx_err *err);
 void lx_plan_free(struct lx_plan *plan);
 
-/* Live segments of this source and partition that touch the part's blocks: indexes into the state's
- * `live`, lx_free it. */
+/* Live segments of this source and partition that touch the part's blocks: pointers into the state,
+ * the array to be freed by lx_free; NULL where there are none. */
 LX_MUST_CHECK enum lx_status lx_segments_of_part(const struct lx_ledger_state *state,
                                                  const char *source, const struct lx_hot_part *part,
                                                  const struct lx_segment ***segments,
@@ -120,6 +123,32 @@ static inline bool lx_segment_within(const struct lx_segment *segment,
 {
     return part->min_block <= segment->min_block && segment->max_block <= part->max_block;
 }
+
+/* -- check.c ---------------------------------------------------------------------------------- */
+
+enum lx_held {
+    LX_HELD_EXACTLY,   /* the part's rows up to `to` are those of the segments */
+    LX_HELD_DIFFERENT, /* they are not */
+    LX_HELD_GONE,      /* no such part any more */
+    LX_HELD_UNKNOWN    /* cannot be asked by sums: blocks or columns do not match */
+};
+
+/* Are the rows of a part, up to the furthest `to` of these segments, exactly the segments' rows? */
+struct lx_check {
+    const struct lx_hot_part *part; /* its name and blocks count */
+    const struct lx_segment *const *segments;
+    size_t count;
+    /* The answer, from the server, by content: */
+    enum lx_held held;
+    int64_t to;          /* the furthest of the segments */
+    int64_t whole;       /* rows of the whole part, where asked for */
+    int64_t rows;        /* before `to` */
+    uint64_t sum, xor;
+    const struct lx_row_schema *schema; /* one for all segments; NULL: they have several */
+};
+
+LX_MUST_CHECK enum lx_status lx_check_parts(struct lx_run *run, struct lx_check *checks,
+                                            size_t count, bool whole, struct lx_err *err);
 
 /* -- prove.c ---------------------------------------------------------------------------------- */
 
@@ -172,6 +201,9 @@ LX_MUST_CHECK enum lx_status lx_batch_run(struct lx_run *run, const struct lx_pl
 /* Lets go what is archived and due: whole parts; with `masks` partly old parts too. Refusals end up
  * in the report, not here: LX_OK with report->delete_refused. */
 LX_MUST_CHECK enum lx_status lx_settle(struct lx_run *run, bool masks, struct lx_err *err);
+/* The same for the parts of one batch, as long as they have their names: whole parts only. */
+LX_MUST_CHECK enum lx_status lx_settle_batch(struct lx_run *run, const struct lx_batch_plan *batch,
+                                             struct lx_err *err);
 
 /* -- reconcile.c --------------------------------------------------------------------------------
  */

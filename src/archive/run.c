@@ -1,0 +1,223 @@
+/* The order of a run, and what all its files need. */
+#include "archive/run.h"
+
+#include "base/alloc.h"
+#include "base/civil.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+const char *lx_step_name(enum lx_step step)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        LX_STEP_TABLE(X)
+#undef X
+    };
+    return (unsigned)step < LX_STEP_COUNT ? names[step] : "?";
+}
+
+void lx_run_tell(const struct lx_run *run, const struct lx_event *event)
+{
+    if (run->o->tell != NULL)
+        run->o->tell(run->o->context, event);
+}
+
+void lx_run_note(const struct lx_run *run, enum lx_event_kind kind, const char *more,
+                 const char *format, ...)
+{
+    char text[LX_ERR_TEXT];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const struct lx_event event = {.kind = kind, .text = text, .more = more};
+    lx_run_tell(run, &event);
+}
+
+enum lx_status lx_run_step(const struct lx_run *run, enum lx_step step, struct lx_err *err)
+{
+    if (lx_cancel_asked(run->o->cancel)) {
+        lx_err_set(err, LX_E_CANCELLED, "interrupted before the step \"%s\"", lx_step_name(step));
+        lx_err_hint(err, "nothing is half done; the next run goes on from here");
+        return LX_E_CANCELLED;
+    }
+    return run->o->at_step != NULL ? run->o->at_step(run->o->context, step, err) : LX_OK;
+}
+
+int64_t lx_run_ms(const struct lx_run *run)
+{
+    return lx_clock_monotonic(&run->o->clock);
+}
+
+static const struct lx_row_schema *cached(const struct lx_run *run, const char *id)
+{
+    if (run->schema != NULL && strcmp(run->schema->id, id) == 0)
+        return run->schema;
+    for (size_t i = 0; i < run->cache.count; i++)
+        if (strcmp(run->cache.schemas[i]->id, id) == 0)
+            return run->cache.schemas[i];
+    return NULL;
+}
+
+enum lx_status lx_run_schema(struct lx_run *run, const char *id, const struct lx_row_schema **out,
+                             struct lx_err *err)
+{
+    const struct lx_row_schema *known = cached(run, id);
+    if (known == NULL) {
+        const json_t *json = lx_ledger_schema(run->o->ledger, id);
+        struct lx_row_schema *schema;
+        if (json == NULL)
+            return lx_err_set(err, LX_E_NOTFOUND, "the ledger does not hold the row schema %s", id);
+        LX_TRY(lx_row_schema_from_json(json, &schema, err));
+        struct lx_row_schema **grown = lx_realloc(
+            run->cache.schemas, (run->cache.count + 1) * sizeof(struct lx_row_schema *));
+        if (grown == NULL) {
+            lx_row_schema_free(schema);
+            return lx_err_memory(err);
+        }
+        run->cache.schemas = grown;
+        run->cache.schemas[run->cache.count++] = schema;
+        known = schema;
+    }
+    *out = known;
+    return LX_OK;
+}
+
+static void free_run(struct lx_run *run)
+{
+    lx_hot_table_free(run->table);
+    lx_row_schema_free(run->schema);
+    for (size_t i = 0; i < run->cache.count; i++)
+        lx_row_schema_free(run->cache.schemas[i]);
+    lx_free(run->cache.schemas);
+    lx_free(run->source);
+    lx_free(run->word);
+    lx_free(run->months);
+    for (size_t i = 0; i < run->checked_count; i++)
+        lx_free(run->checked_files[i]);
+    lx_free(run->checked_files);
+}
+
+/* One round: everything that the plan holds. *again: the table moved under it. */
+static enum lx_status work_off(struct lx_run *run, const struct lx_plan *plan, bool *again,
+                               struct lx_err *err)
+{
+    *again = false;
+    for (size_t i = 0; i < plan->group_count; i++) {
+        enum lx_status status = lx_reconcile(run, plan, &plan->groups[i], err);
+        if (status == LX_E_AGAIN)
+            *again = true;
+        else if (status != LX_OK)
+            return status;
+    }
+    if (plan->strangers && *again)
+        return LX_OK; /* by content over the whole table: all of it or nothing */
+    for (size_t i = 0; i < plan->batch_count; i++) {
+        enum lx_status status = lx_batch_run(run, plan, &plan->batches[i], err);
+        if (status == LX_E_AGAIN) {
+            *again = true;
+            continue;
+        }
+        if (status != LX_OK)
+            return status;
+        LX_TRY(lx_settle(run, false, err));
+    }
+    return LX_OK;
+}
+
+/* Bytes that rows will take in ClickHouse's own storage: for the dry run, an estimate. */
+static void tell_plan(struct lx_run *run, const struct lx_plan *plan)
+{
+    struct lx_archive_report *r = run->report;
+    r->planned_rows = plan->rows;
+    r->planned_parts = plan->part_count;
+    r->null_rows = plan->null_rows;
+    r->planned_bytes = run->table->total_rows > 0
+                           ? (int64_t)((double)plan->rows * (double)run->table->total_bytes /
+                                       (double)run->table->total_rows)
+                           : 0;
+    for (size_t i = 0; i < plan->batch_count; i++) {
+        int64_t rows = plan->batches[i].rows;
+        r->planned_files += run->o->file_rows > 0
+                                ? (rows + run->o->file_rows - 1) / run->o->file_rows
+                                : 1;
+    }
+    struct lx_event event = {.kind = plan->rows > 0 ? LX_EVENT_FOUND : LX_EVENT_NOTHING,
+                             .rows = plan->rows,
+                             .bytes = r->planned_bytes};
+    lx_run_tell(run, &event);
+    if (plan->null_rows > 0)
+        lx_run_note(run, LX_EVENT_WARNING, "rows without a time have no age: they stay",
+                    "%lld rows have no time (%s is NULL) and stay in ClickHouse",
+                    (long long)plan->null_rows, run->table->time_column);
+}
+
+/* Which way would each planned part leave? */
+static void tell_ways(struct lx_run *run, const struct lx_plan *plan)
+{
+    for (size_t i = 0; i < plan->parts.count; i++) {
+        const struct lx_hot_part *part = &plan->parts.parts[i];
+        int64_t old = lx_hot_part_rows_before(part, run->cutoff);
+        struct lx_archive_way *way =
+            old == part->rows ? &run->report->would_drop : &run->report->would_mask;
+        if (old > 0 && run->due != LX_TIME_FIRST) {
+            way->rows += old;
+            way->parts++;
+        }
+    }
+}
+
+static enum lx_status rounds(struct lx_run *run, struct lx_err *err)
+{
+    bool again = true;
+    for (int round = 0; again; round++) {
+        if (round == LX_RUN_MAX_PLANS) {
+            lx_run_note(run, LX_EVENT_WARNING, "nothing is lost; the next run goes on",
+                        "the table changed under %d plans of this run", round);
+            return LX_OK;
+        }
+        struct lx_plan plan = {0};
+        enum lx_status status = lx_run_step(run, LX_STEP_PLAN, err);
+        if (status == LX_OK)
+            status = lx_plan_make(run, &plan, err);
+        if (status == LX_OK && round == 0) {
+            tell_plan(run, &plan);
+            tell_ways(run, &plan);
+        }
+        again = false;
+        if (status == LX_OK && !run->o->dry_run)
+            status = work_off(run, &plan, &again, err);
+        lx_plan_free(&plan);
+        LX_TRY(status);
+    }
+    return LX_OK;
+}
+
+static enum lx_status run_all(struct lx_run *run, struct lx_err *err)
+{
+    LX_TRY(lx_run_step(run, LX_STEP_START, err));
+    LX_TRY(lx_start(run, err));
+    if (!run->o->dry_run)
+        LX_TRY(lx_settle(run, false, err));
+    LX_TRY(rounds(run, err));
+    if (!run->o->dry_run)
+        LX_TRY(lx_settle(run, true, err));
+    return lx_run_step(run, LX_STEP_DONE, err);
+}
+
+enum lx_status lx_archive_run(const struct lx_archive_options *options,
+                              struct lx_archive_report *report, struct lx_err *err)
+{
+    struct lx_run run = {.o = options, .report = report};
+    *report = (struct lx_archive_report){.first_ms = lx_clock_now(&options->clock)};
+    run.started_ms = report->first_ms;
+    enum lx_status status = run_all(&run, err);
+    report->last_ms = lx_clock_now(&options->clock);
+    if (report->archived_rows > 0) {
+        struct lx_event event = {.kind = LX_EVENT_ARCHIVED, .rows = report->archived_rows};
+        lx_run_tell(&run, &event);
+    }
+    free_run(&run);
+    return status;
+}
