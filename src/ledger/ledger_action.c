@@ -132,19 +132,22 @@ done:
     return status;
 }
 
-/* numRecords of a foreign file; its statistics are others' work, so what is odd in them is only
- * not used. */
-static int64_t rows_of_stats(const char *stats)
+/* numRecords of a foreign file, -1 where it is not told. Its statistics are others' work: what is
+ * odd in them is only not used. */
+static enum lx_status rows_of_stats(const char *stats, int64_t *rows, struct lx_err *err)
 {
     json_t *json;
-    int64_t rows = -1;
-    struct lx_err err;
-    if (stats == NULL || lx_ledger_json_parse(lx_str_of(stats), "stats", &json, &err) != LX_OK)
-        return -1;
-    if (lx_ledger_json_int_or(json, "stats", "numRecords", -1, &rows, &err) != LX_OK || rows < 0)
-        rows = -1;
+    *rows = -1;
+    if (stats == NULL)
+        return LX_OK;
+    enum lx_status status = lx_ledger_json_parse(lx_str_of(stats), "add: stats", &json, err);
+    if (status != LX_OK)
+        return status == LX_E_MEMORY ? status : LX_OK;
+    const json_t *records = json_object_get(json, "numRecords");
+    if (json_is_integer(records) && json_integer_value(records) >= 0)
+        *rows = json_integer_value(records);
     json_decref(json);
-    return rows;
+    return LX_OK;
 }
 
 static enum lx_status parse_tags(const json_t *tags, struct lx_ledger_file *file,
@@ -205,7 +208,7 @@ static enum lx_status parse_add(const json_t *add, struct lx_ledger_file *file, 
     if (tags != NULL)
         LX_TRY(parse_tags(tags, file, err));
     if (file->schema[0] == 0)
-        file->rows = rows_of_stats(stats);
+        LX_TRY(rows_of_stats(stats, &file->rows, err));
     return LX_OK;
 }
 

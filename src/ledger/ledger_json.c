@@ -5,56 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* jansson's own limit is 2048 levels of recursion: too deep for a small stack. */
-static bool too_deep(struct lx_str text)
-{
-    size_t depth = 0;
-    bool quoted = false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        if (quoted) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                quoted = false;
-        } else if (c == '"') {
-            quoted = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > LX_LEDGER_MAX_DEPTH)
-                return true;
-        } else if ((c == '}' || c == ']') && depth > 0) {
-            depth--;
-        }
-    }
-    return false;
-}
-
-enum lx_status lx_ledger_json_parse(struct lx_str text, const char *where, json_t **object,
-                                    struct lx_err *err)
-{
-    if (text.len > LX_LEDGER_MAX_LINE_BYTES)
-        return lx_err_set(err, LX_E_LIMIT, "%s: %zu bytes of JSON, more than %zu", where, text.len,
-                          LX_LEDGER_MAX_LINE_BYTES);
-    if (too_deep(text))
-        return lx_err_set(err, LX_E_FORMAT, "%s: JSON deeper than %d levels", where,
-                          LX_LEDGER_MAX_DEPTH);
-    json_error_t error;
-    json_t *json =
-        json_loadb(text.len != 0 ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &error);
-    if (json == NULL) {
-        if (json_error_code(&error) == json_error_out_of_memory)
-            return lx_err_memory(err);
-        return lx_err_set(err, LX_E_FORMAT, "%s: not JSON: %s, at byte %d", where, error.text,
-                          error.position);
-    }
-    if (!json_is_object(json)) {
-        json_decref(json);
-        return lx_err_set(err, LX_E_FORMAT, "%s: not a JSON object", where);
-    }
-    *object = json;
-    return LX_OK;
-}
-
 struct dump {
     struct lx_buf *text;
     enum lx_status status;
@@ -63,7 +13,10 @@ struct dump {
 static int dump_piece(const char *bytes, size_t size, void *data)
 {
     struct dump *dump = data;
-    dump->status = lx_buf_append(dump->text, bytes, size);
+    /* jansson goes on after a failure on a member's name: nothing may follow on a piece that is
+     * missing. */
+    if (dump->status == LX_OK)
+        dump->status = lx_buf_append(dump->text, bytes, size);
     return dump->status == LX_OK ? 0 : -1;
 }
 
@@ -71,9 +24,8 @@ enum lx_status lx_ledger_json_dump(const json_t *json, struct lx_buf *text, stru
 {
     struct dump dump = {text, LX_OK};
     size_t before = text->len;
-    enum lx_status status = LX_OK;
-    if (json_dump_callback(json, dump_piece, &dump, JSON_COMPACT | JSON_ENCODE_ANY) != 0)
-        status = dump.status != LX_OK ? dump.status : LX_E_MEMORY;
+    bool failed = json_dump_callback(json, dump_piece, &dump, JSON_COMPACT | JSON_ENCODE_ANY) != 0;
+    enum lx_status status = failed && dump.status == LX_OK ? LX_E_MEMORY : dump.status;
     if (status == LX_OK)
         status = lx_buf_text(text, ""); /* the NUL behind it */
     if (status != LX_OK) {
@@ -178,6 +130,8 @@ enum lx_status lx_ledger_json_object_or(const json_t *object, const char *where,
     *json = value;
     return LX_OK;
 }
+
+/* -- building ---------------------------------------------------------------------------------- */
 
 bool lx_ledger_json_put(json_t *object, const char *name, json_t *value)
 {

@@ -1,4 +1,4 @@
-/* ledger_json.h: JSON as the log needs it, over jansson (private to the ledger).
+/* ledger_json.h: JSON as the log needs it, with jansson's values (private to the ledger).
  *
  * Parsing is strict (RFC 8259): UTF-8 only, no member twice in one object (two readers would read
  * two things), integers within 64 bits, no \u0000, at most LX_LEDGER_MAX_DEPTH levels.

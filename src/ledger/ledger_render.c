@@ -75,9 +75,12 @@ static enum lx_status put_metadata(const struct rendering *r)
         return put_line(r, "metaData", new_metadata(r));
     if (r->change->new_schema_string == NULL)
         return LX_OK;
-    json_t *metadata = json_copy(r->ledger->tables.metadata); /* what others added stays */
-    if (metadata != NULL &&
-        !lx_ledger_json_put(metadata, "schemaString", json_string(r->change->new_schema_string))) {
+    /* What others added stays. Not json_copy: it leaves members out where memory is short. */
+    json_t *metadata = json_object();
+    bool ok =
+        metadata != NULL && json_object_update(metadata, r->ledger->tables.metadata) == 0 &&
+        lx_ledger_json_put(metadata, "schemaString", json_string(r->change->new_schema_string));
+    if (!ok) {
         json_decref(metadata);
         metadata = NULL;
     }

@@ -131,7 +131,7 @@ static void test_replaced(void **state)
     assert_int_equal(now->live[0].rows, 4);
     assert_int_equal(now->live[0].max_block, 3);
     assert_int_equal(now->live[1].sum, 0x0f); /* its blocks do not touch: not looked at */
-    assert_int_equal(book.restarts, 1);
+    assert_int_equal(book.restarts, 2);
     assert_int_equal(book.calls, 1);
     writer_close(&a);
     writer_close(&b);

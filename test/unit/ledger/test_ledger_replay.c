@@ -56,7 +56,7 @@ static const struct line lines[] = {
     {"{}\n{\"add\"", LX_E_FORMAT, "line 2"},
     {"{\"add\":1}\n", LX_E_FORMAT, "add: not an object"},
     {"{\"add\":{},\"add\":{}}\n", LX_E_FORMAT, "duplicate"},
-    {"{\"x\":\"\xff\"}\n", LX_E_FORMAT, "decode"},
+    {"{\"x\":\"\xff\"}\n", LX_E_FORMAT, "UTF-8"},
     {"{\"x\":\"\\u0000\"}\n", LX_E_FORMAT, "line 1"},
     {"{\"x\":99999999999999999999}\n", LX_E_FORMAT, "integer"},
     {"{\"x\":1e999}\n", LX_E_FORMAT, "line 1"},
