@@ -163,7 +163,12 @@ struct lx_prove_request {
     const struct lx_row_schema *schema;
     const uint64_t *hashes; /* by ClickHouse, in the file's row order */
     int64_t rows;
+    const struct lx_batch_plan *plan; /* where the rows came from: to name the column that differs */
 };
+
+/* The values of a row's sorting key, appended for messages; best effort. */
+void lx_row_text(const struct lx_run *run, const struct lx_row_schema *schema,
+                 const struct lx_column *const *columns, int64_t row, struct lx_buf *text);
 
 LX_MUST_CHECK enum lx_status lx_prove_file(struct lx_run *run,
                                            const struct lx_prove_request *request,

@@ -1,0 +1,156 @@
+#include "archive/file_scan.h"
+
+#include "base/alloc.h"
+
+#define BATCH_ROWS 16384
+
+struct lx_file_scan {
+    struct lx_store *store;
+    char *key;
+    const struct lx_row_schema *schema;
+    struct lx_parquet_reader *reader;
+    struct lx_parquet_scan *scan;
+    struct lx_parquet_rows range;
+    struct lx_from_file *from;
+    size_t *output_of; /* of each schema field + raw: which output column; SIZE_MAX: none */
+    uint32_t *leaves;
+    size_t leaf_count;
+    const struct lx_column **decoded, **arranged;
+    uint64_t *hashes;
+};
+
+static enum lx_status read_at(void *self, int64_t offset, void *bytes, size_t size,
+                              struct lx_err *err)
+{
+    struct lx_file_scan *scan = self;
+    return lx_store_read(scan->store, scan->key, offset, bytes, size, err);
+}
+
+void lx_file_scan_close(struct lx_file_scan *scan)
+{
+    if (scan == NULL)
+        return;
+    lx_parquet_scan_free(scan->scan);
+    lx_parquet_reader_close(scan->reader);
+    lx_from_file_free(scan->from);
+    lx_free(scan->key);
+    lx_free(scan->output_of);
+    lx_free(scan->leaves);
+    lx_free(scan->decoded);
+    lx_free(scan->arranged);
+    lx_free(scan->hashes);
+    lx_free(scan);
+}
+
+/* The file's column of each field of the schema; `_lynex_raw` may be missing. */
+static enum lx_status find_leaves(struct lx_file_scan *scan, struct lx_err *err)
+{
+    size_t fields = scan->schema->field_count;
+    for (size_t i = 0; i <= fields; i++) {
+        const char *name = i < fields ? scan->schema->fields[i].file_name : LX_RAW_COLUMN;
+        uint32_t leaf;
+        scan->output_of[i] = SIZE_MAX;
+        enum lx_status status = lx_parquet_reader_leaf(scan->reader, lx_str_of(name), &leaf, err);
+        if (status == LX_E_NOTFOUND && i == fields) {
+            lx_err_clear(err);
+            continue;
+        }
+        if (status != LX_OK)
+            return lx_err_set(err, LX_E_CORRUPT, "%s has no column %s", scan->key, name);
+        scan->output_of[i] = scan->leaf_count;
+        scan->leaves[scan->leaf_count++] = leaf;
+    }
+    return LX_OK;
+}
+
+static enum lx_status open_scan(struct lx_file_scan *scan,
+                                const struct lx_file_scan_options *options, struct lx_err *err)
+{
+    struct lx_parquet_source source = {read_at, scan, options->size};
+    struct lx_parquet_reader_options reader = {.scan_bytes = options->memory_bytes};
+    LX_TRY(lx_parquet_reader_open(&source, &reader, &scan->reader, err));
+    LX_TRY(find_leaves(scan, err));
+    LX_TRY(lx_from_file_create(scan->schema, &scan->from, err));
+    struct lx_parquet_scan_options how = {
+        .leaves = scan->leaves,
+        .leaf_count = scan->leaf_count,
+        .dictionaries = true,
+        .pool = options->pool,
+    };
+    if (options->last > 0) {
+        scan->range = (struct lx_parquet_rows){options->first, options->last};
+        how.rows = &scan->range;
+        how.rows_count = 1;
+    }
+    return lx_parquet_reader_scan(scan->reader, &how, &scan->scan, err);
+}
+
+enum lx_status lx_file_scan_open(const struct lx_file_scan_options *options,
+                                 struct lx_file_scan **out, struct lx_err *err)
+{
+    size_t columns = options->schema->field_count + 1;
+    struct lx_file_scan *scan = lx_calloc(1, sizeof *scan);
+    if (scan == NULL)
+        return lx_err_memory(err);
+    scan->store = options->store;
+    scan->schema = options->schema;
+    scan->key = lx_strdup(options->key);
+    scan->output_of = lx_calloc(columns, sizeof *scan->output_of);
+    scan->leaves = lx_calloc(columns, sizeof *scan->leaves);
+    scan->decoded = lx_calloc(columns, sizeof *scan->decoded);
+    scan->arranged = lx_calloc(columns, sizeof *scan->arranged);
+    scan->hashes = lx_malloc(BATCH_ROWS * sizeof *scan->hashes);
+    enum lx_status status = LX_OK;
+    if (scan->key == NULL || scan->output_of == NULL || scan->leaves == NULL ||
+        scan->decoded == NULL || scan->arranged == NULL || scan->hashes == NULL)
+        status = lx_err_memory(err);
+    if (status == LX_OK) {
+        status = open_scan(scan, options, err);
+        if (status != LX_OK)
+            lx_err_context(err, "reading back %s", options->key);
+    }
+    if (status != LX_OK) {
+        lx_file_scan_close(scan);
+        return status;
+    }
+    *out = scan;
+    return LX_OK;
+}
+
+int64_t lx_file_scan_rows(const struct lx_file_scan *scan)
+{
+    return lx_parquet_reader_metadata(scan->reader)->rows;
+}
+
+bool lx_file_scan_value(const struct lx_file_scan *scan, const char *key, struct lx_str *value)
+{
+    return lx_parquet_reader_key_value(scan->reader, lx_str_of(key), value);
+}
+
+enum lx_status lx_file_scan_next(struct lx_file_scan *scan, struct lx_file_rows *rows,
+                                 struct lx_err *err)
+{
+    const struct lx_column *const *sent = NULL;
+    int64_t count = 0;
+    enum lx_status status =
+        lx_parquet_scan_next(scan->scan, BATCH_ROWS, scan->decoded, &count, err);
+    if (status == LX_OK && count > 0) {
+        for (size_t i = 0; i <= scan->schema->field_count; i++)
+            scan->arranged[i] =
+                scan->output_of[i] != SIZE_MAX ? scan->decoded[scan->output_of[i]] : NULL;
+        status = lx_from_file_convert(scan->from, scan->arranged, count, &sent, err);
+    }
+    if (status == LX_OK && count > 0)
+        status = lx_row_schema_hash(scan->schema, sent, count, scan->hashes);
+    if (status != LX_OK) {
+        lx_err_context(err, "reading back %s", scan->key);
+        return status;
+    }
+    *rows = (struct lx_file_rows){
+        .columns = sent,
+        .hashes = scan->hashes,
+        .first = count > 0 ? lx_parquet_scan_first_row(scan->scan) : 0,
+        .rows = count,
+    };
+    return LX_OK;
+}

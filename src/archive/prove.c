@@ -1,0 +1,285 @@
+/* Proof: a stored file is read back, decoded, and each row's hash compared with the one that
+ * ClickHouse computed. Proofs and warrants are made here and nowhere else; what deletes takes
+ * nothing else. */
+#include "archive/run.h"
+
+#include "archive/file_scan.h"
+#include "base/alloc.h"
+#include "base/limits.h"
+
+#include <stdio.h>
+
+struct lx_proof {
+    char *key;
+    int64_t rows;
+    uint64_t sum, xor;
+};
+
+void lx_proof_free(struct lx_proof *proof)
+{
+    if (proof != NULL)
+        lx_free(proof->key);
+    lx_free(proof);
+}
+
+const char *lx_proof_key(const struct lx_proof *proof)
+{
+    return proof->key;
+}
+
+void lx_proof_sums(const struct lx_proof *proof, int64_t *rows, uint64_t *sum, uint64_t *xor)
+{
+    *rows = proof->rows;
+    *sum = proof->sum;
+    *xor = proof->xor;
+}
+
+/* -- where it differs ---------------------------------------------------------------------------- */
+
+static bool same_value(const struct lx_column *a, int64_t i, const struct lx_column *b, int64_t j)
+{
+    if (lx_column_is_null(a, i) || lx_column_is_null(b, j))
+        return lx_column_is_null(a, i) == lx_column_is_null(b, j);
+    return lx_str_equal(lx_column_value(a, i), lx_column_value(b, j));
+}
+
+/* Asks ClickHouse for the row of this hash again and names the first column that the file has
+ * otherwise. */
+static void name_column(const struct lx_run *run, const struct lx_prove_request *request,
+                        const struct lx_file_rows *found, int64_t row, char *name, size_t size)
+{
+    const struct lx_hot *hot = &run->o->hot;
+    uint64_t hash = request->hashes[found->first + row];
+    snprintf(name, size, "a column that could not be named");
+    for (size_t s = 0; request->plan != NULL && s < request->plan->slice_count; s++) {
+        const struct lx_slice *slice = &request->plan->slices[s];
+        const char *part = slice->part->name;
+        const struct lx_hot_read read = {&part,       1,          request->schema, slice->from,
+                                         slice->to, hash, hash};
+        struct lx_hot_stream *stream = NULL;
+        struct lx_hot_rows rows = {0};
+        if (hot->ops->read(hot->self, &read, &stream, NULL) != LX_OK)
+            return;
+        bool done = hot->ops->next(hot->self, stream, &rows, NULL) != LX_OK || rows.rows > 0;
+        for (size_t i = 0; rows.rows > 0 && i < request->schema->field_count; i++) {
+            if (!same_value(rows.columns[i], 0, found->columns[i], row)) {
+                snprintf(name, size, "column %s", request->schema->fields[i].name);
+                break;
+            }
+        }
+        hot->ops->end(hot->self, stream);
+        if (done)
+            return;
+    }
+}
+
+static enum lx_status differs(const struct lx_run *run, const struct lx_prove_request *request,
+                              const struct lx_file_rows *found, int64_t row, struct lx_err *err)
+{
+    struct lx_buf key = LX_BUF(2048);
+    char column[LX_MAX_NAME + 16];
+    name_column(run, request, found, row, column, sizeof column);
+    lx_row_text(run, request->schema, found->columns, row, &key);
+    lx_err_set(err, LX_E_MISMATCH,
+               "the proof failed: %s, row %lld, %s: the stored row (%s) hashes to %016llx, "
+               "ClickHouse's row to %016llx",
+               request->key, (long long)(found->first + row), column, lx_buf_cstr(&key),
+               (unsigned long long)found->hashes[row],
+               (unsigned long long)request->hashes[found->first + row]);
+    lx_buf_free(&key);
+    return LX_E_MISMATCH;
+}
+
+/* -- the proof ------------------------------------------------------------------------------------ */
+
+static enum lx_status compare(const struct lx_run *run, const struct lx_prove_request *request,
+                              struct lx_file_scan *scan, struct lx_proof *proof,
+                              struct lx_err *err)
+{
+    struct lx_file_rows found = {0};
+    int64_t next = 0;
+    for (;;) {
+        LX_TRY(lx_file_scan_next(scan, &found, err));
+        if (found.rows == 0)
+            break;
+        if (lx_cancel_asked(run->o->cancel))
+            return lx_err_set(err, LX_E_CANCELLED, "interrupted while proving %s", request->key);
+        if (found.first != next || found.rows > request->rows - next)
+            return lx_err_set(err, LX_E_MISMATCH, "the proof failed: %s has rows that were not "
+                              "written", request->key);
+        for (int64_t i = 0; i < found.rows; i++) {
+            if (found.hashes[i] != request->hashes[next + i])
+                return differs(run, request, &found, i, err);
+            proof->sum += found.hashes[i];
+            proof->xor ^= found.hashes[i];
+        }
+        next += found.rows;
+    }
+    proof->rows = next;
+    if (next != request->rows)
+        return lx_err_set(err, LX_E_MISMATCH, "the proof failed: %s holds %lld rows, %lld were "
+                          "written", request->key, (long long)next, (long long)request->rows);
+    return LX_OK;
+}
+
+enum lx_status lx_prove_file(struct lx_run *run, const struct lx_prove_request *request,
+                             struct lx_proof **out, struct lx_err *err)
+{
+    struct lx_proof *proof = lx_calloc(1, sizeof *proof);
+    struct lx_file_scan *scan = NULL;
+    struct lx_str batch;
+    if (proof == NULL || (proof->key = lx_strdup(request->key)) == NULL) {
+        lx_proof_free(proof);
+        return lx_err_memory(err);
+    }
+    const struct lx_file_scan_options options = {
+        .store = run->o->store,
+        .key = request->key,
+        .size = request->size,
+        .schema = request->schema,
+        .pool = run->o->pool,
+        .memory_bytes = (size_t)run->o->memory_bytes / 2,
+    };
+    enum lx_status status = lx_file_scan_open(&options, &scan, err);
+    if (status == LX_OK && (!lx_file_scan_value(scan, "lynex.batch", &batch) ||
+                            !lx_str_is(batch, request->batch)))
+        status = lx_err_set(err, LX_E_CONFLICT, "%s is another batch's file", request->key);
+    if (status == LX_OK)
+        status = compare(run, request, scan, proof, err);
+    lx_file_scan_close(scan);
+    if (status != LX_OK) {
+        lx_proof_free(proof);
+        return status;
+    }
+    *out = proof;
+    return LX_OK;
+}
+
+/* -- warrants ------------------------------------------------------------------------------------- */
+
+struct lx_warrant {
+    struct lx_segment *segments;
+    size_t count;
+};
+
+void lx_warrant_free(struct lx_warrant *warrant)
+{
+    if (warrant == NULL)
+        return;
+    for (size_t i = 0; i < warrant->count; i++)
+        lx_segment_free(&warrant->segments[i]);
+    lx_free(warrant->segments);
+    lx_free(warrant);
+}
+
+size_t lx_warrant_count(const struct lx_warrant *warrant)
+{
+    return warrant->count;
+}
+
+const struct lx_segment *lx_warrant_segment(const struct lx_warrant *warrant, size_t index)
+{
+    return &warrant->segments[index];
+}
+
+static bool was_checked(const struct lx_run *run, const char *path)
+{
+    for (size_t i = 0; i < run->checked_count; i++)
+        if (strcmp(run->checked_files[i], path) == 0)
+            return true;
+    return false;
+}
+
+static enum lx_status remember(struct lx_run *run, const char *path, struct lx_err *err)
+{
+    if (run->checked_count == run->checked_cap) {
+        size_t cap = run->checked_cap != 0 ? run->checked_cap * 2 : 64;
+        char **grown = lx_realloc(run->checked_files, cap * sizeof *grown);
+        if (grown == NULL)
+            return lx_err_memory(err);
+        run->checked_files = grown;
+        run->checked_cap = cap;
+    }
+    char *copy = lx_strdup(path);
+    if (copy == NULL)
+        return lx_err_memory(err);
+    run->checked_files[run->checked_count++] = copy;
+    return LX_OK;
+}
+
+/* Is the object still the one that the ledger lists? */
+static enum lx_status check_file(struct lx_run *run, const char *path, struct lx_err *err)
+{
+    const struct lx_ledger_file *file = lx_ledger_file(run->o->ledger, path);
+    struct lx_object object;
+    if (file == NULL)
+        return lx_err_set(err, LX_E_REFUSED, "the ledger does not list %s any more", path);
+    if (was_checked(run, path))
+        return LX_OK;
+    struct lx_buf key = LX_BUF(LX_MAX_NAME);
+    enum lx_status status = lx_ledger_path_key(path, &key, err);
+    if (status == LX_OK)
+        status = lx_store_head(run->o->store, lx_buf_cstr(&key), &object, err);
+    lx_buf_free(&key);
+    if (status == LX_E_NOTFOUND) {
+        lx_err_set(err, LX_E_CORRUPT, "the ledger lists %s, the store does not have it", path);
+        lx_err_hint(err, "its rows stay in ClickHouse; find out who removed the object, then run "
+                         "lynex verify");
+        return LX_E_CORRUPT;
+    }
+    LX_TRY(status);
+    if (object.size != file->size ||
+        (file->etag != NULL && object.etag[0] != 0 && strcmp(object.etag, file->etag) != 0)) {
+        lx_err_set(err, LX_E_CORRUPT, "%s is not the object that was proven: size %lld and ETag %s, "
+                   "the ledger has %lld and %s", path, (long long)object.size, object.etag,
+                   (long long)file->size, file->etag != NULL ? file->etag : "none");
+        lx_err_hint(err, "its rows stay in ClickHouse; find out who wrote the object, then run "
+                         "lynex verify");
+        return LX_E_CORRUPT;
+    }
+    return remember(run, path, err);
+}
+
+enum lx_status lx_warrant_make(struct lx_run *run, const struct lx_segment *const *segments,
+                               size_t count, struct lx_warrant **out, struct lx_err *err)
+{
+    struct lx_warrant *warrant = lx_calloc(1, sizeof *warrant);
+    if (warrant == NULL || (warrant->segments = lx_calloc(count, sizeof(struct lx_segment))) == NULL) {
+        lx_free(warrant);
+        return lx_err_memory(err);
+    }
+    enum lx_status status = LX_OK;
+    for (size_t i = 0; status == LX_OK && i < count; i++) {
+        const struct lx_segment *live = lx_ledger_live(run->o->ledger, segments[i]->id);
+        if (live == NULL) {
+            status = lx_err_set(err, LX_E_AGAIN, "a segment is live no more");
+            break;
+        }
+        /* The files first, by their names in the copy: a HEAD may take a while. */
+        status = lx_segment_copy(live, &warrant->segments[i]);
+        if (status != LX_OK)
+            lx_err_memory(err);
+        else
+            warrant->count++;
+        for (size_t w = 0; status == LX_OK && w < warrant->segments[i].where_count; w++)
+            if (!warrant->segments[i].where[w].hashes)
+                status = check_file(run, warrant->segments[i].where[w].path, err);
+    }
+    if (status != LX_OK) {
+        lx_warrant_free(warrant);
+        return status;
+    }
+    *out = warrant;
+    return LX_OK;
+}
+
+enum lx_status lx_warrant_holds(struct lx_run *run, const struct lx_warrant *warrant, bool *holds,
+                                struct lx_err *err)
+{
+    LX_TRY(lx_ledger_refresh(run->o->ledger, err));
+    *holds = true;
+    for (size_t i = 0; i < warrant->count; i++)
+        if (lx_ledger_live(run->o->ledger, warrant->segments[i].id) == NULL)
+            *holds = false;
+    return LX_OK;
+}
