@@ -493,6 +493,116 @@ static void test_many(void **state)
     writer_close(&fresh);
 }
 
+/* -- JSON -------------------------------------------------------------------------------------- */
+
+static void test_json(void **state)
+{
+    static const struct {
+        const char *text, *again; /* NULL: refused */
+    } texts[] = {
+        {" {\t} \r\n", "{}"},
+        {"{\"a\":[1,-1,0,9223372036854775807,-9223372036854775808]}",
+         "{\"a\":[1,-1,0,9223372036854775807,-9223372036854775808]}"},
+        {"{\"a\":9223372036854775808}", NULL},
+        {"{\"a\":-9223372036854775809}", NULL},
+        {"{\"a\":[0.5,-2.25,1e2,1E+2,25e-2,0e9,-0.0]}",
+         "{\"a\":[0.5,-2.25,100.0,100.0,0.25,0.0,-0.0]}"},
+        {"{\"a\":[1e-999,0.1,3.14159,1e22]}",
+         "{\"a\":[0.0,0.10000000000000001,3.1415899999999999,1e22]}"},
+        {"{\"a\":1e309}", NULL},
+        {"{\"a\":1e99999999999999999999}", NULL},
+        {"{\"a\":01}", NULL},
+        {"{\"a\":1.}", NULL},
+        {"{\"a\":.5}", NULL},
+        {"{\"a\":1e}", NULL},
+        {"{\"a\":+1}", NULL},
+        {"{\"a\":-}", NULL},
+        {"{\"a\":tru}", NULL},
+        {"{\"a\":[true,false,null]}", "{\"a\":[true,false,null]}"},
+        {"{\"\\u0041\\n\\/\\\"\":\"\\ud83d\\ude00\\u00e9\\u20ac\"}",
+         "{\"A\\n/\\\"\":\"\xf0\x9f\x98\x80\xc3\xa9\xe2\x82\xac\"}"},
+        {"{\"a\":\"\\ud83d\"}", NULL},
+        {"{\"a\":\"\\ud83d\\u0041\"}", NULL},
+        {"{\"a\":\"\\ude00\"}", NULL},
+        {"{\"a\":\"\\u00\"}", NULL},
+        {"{\"a\":\"\\x\"}", NULL},
+        {"{\"a\":\"\x01\"}", NULL},
+        {"{\"a\":\"", NULL},
+        {"{\"a\":\"\\", NULL},
+        {"{\"a\" 1}", NULL},
+        {"{\"a\":1,}", NULL},
+        {"{\"a\":[1,]}", NULL},
+        {"{\"a\":[1 2]}", NULL},
+        {"{a:1}", NULL},
+        {"{\"a\":1} x", NULL},
+        {"{\"a\":{\"b\":1,\"b\":2}}", NULL},
+        {"[1]", NULL},
+        {"1", NULL},
+        {"", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct lx_err err = LX_ERR_INIT;
+        struct lx_buf again = LX_BUF(1000);
+        json_t *json = NULL;
+        CHECK(texts[i].again != NULL ? LX_OK : LX_E_FORMAT, &err,
+              lx_ledger_json_parse(lx_str_of(texts[i].text), "test", &json, &err));
+        if (json != NULL) {
+            assert_int_equal(lx_ledger_json_dump(json, &again, &err), LX_OK);
+            assert_string_equal(lx_buf_cstr(&again), texts[i].again);
+        }
+        json_decref(json);
+        lx_buf_free(&again);
+    }
+}
+
+/* Equal, but for the last digits of reals. */
+static bool same_json(const json_t *a, const json_t *b)
+{
+    char *left = json_dumps(a, JSON_COMPACT | JSON_REAL_PRECISION(10));
+    char *right = json_dumps(b, JSON_COMPACT | JSON_REAL_PRECISION(10));
+    bool same = left != NULL && right != NULL && strcmp(left, right) == 0;
+    free(left);
+    free(right);
+    return same;
+}
+
+/* Against jansson's parser, on damaged actions: both refuse, or both read the same. */
+static void test_json_against_jansson(void **state)
+{
+    static const char *const seeds[] = {
+        "{\"add\":{\"path\":\"a/b\",\"tags\":{\"x\":\"{\\\"rows\\\":5}\"},\"size\":-12,"
+        "\"f\":false,\"n\":null}}",
+        "{\"a\":[[],[{}],{\"b\":[1,2,[3]]}],\"c\":\"\\u00e9\\ud83d\\ude00\\t\xc3\xa9\"}",
+        "{ \"t\" : true , \"x\" : 1.5e3 , \"y\":[ 0 , -0 , 10 ] }",
+    };
+    static const char alphabet[] = "{}[]\",:\\ux0d8e1-+.tfn \n\x01\x80\xc3";
+    struct fixture *fixture = *state;
+    unsigned read = 0;
+    for (int round = 0; round < 30000; round++) {
+        char text[256];
+        snprintf(text, sizeof text, "%s", seeds[round % 3]);
+        size_t size = strlen(text);
+        for (uint64_t n = fixture_next(fixture) % 4; n > 0; n--) {
+            size_t at = (size_t)(fixture_next(fixture) % size);
+            if (fixture_next(fixture) % 4 == 0)
+                memmove(&text[at], &text[at + 1], size-- - at);
+            else
+                text[at] = alphabet[fixture_next(fixture) % (sizeof alphabet - 1)];
+        }
+        json_t *ours = NULL, *theirs = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+        enum lx_status status =
+            lx_ledger_json_parse((struct lx_str){text, size}, "test", &ours, NULL);
+        bool same = (status == LX_OK) == (theirs != NULL && json_is_object(theirs));
+        if (!same || (ours != NULL && !same_json(ours, theirs)))
+            fail_msg("%.*s: %s", (int)size, text, lx_status_name(status));
+        read += ours != NULL;
+        json_decref(ours);
+        json_decref(theirs);
+    }
+    assert_true(read > 3000);
+}
+
 /* -- names, map -------------------------------------------------------------------------------- */
 
 static void test_names(void **state)
@@ -597,9 +707,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_lines),   TEST(test_version_zero), TEST(test_truncated), TEST(test_flipped),
-        TEST(test_foreign), TEST(test_domains),      TEST(test_many),      TEST(test_names),
-        TEST(test_source),  TEST(test_map),
+        TEST(test_lines),   TEST(test_version_zero), TEST(test_truncated),
+        TEST(test_flipped), TEST(test_foreign),      TEST(test_domains),
+        TEST(test_many),    TEST(test_names),        TEST(test_source),
+        TEST(test_map),     TEST(test_json),         TEST(test_json_against_jansson),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
