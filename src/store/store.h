@@ -54,7 +54,11 @@ LX_MUST_CHECK enum lx_status lx_store_upload_begin(struct lx_store *store, const
                                                    struct lx_upload **upload, struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_store_upload_write(struct lx_upload *upload, const void *bytes,
                                                    size_t size, struct lx_err *err);
-/* Frees the upload in every case. */
+/* LX_E_EXISTS, from here or from a write: somebody has the key. The upload stays as it is: give it
+ * another key and call again (a write that said so has kept its bytes: call it with size 0).
+ * In all other cases finish frees the upload. */
+LX_MUST_CHECK enum lx_status lx_store_upload_rekey(struct lx_upload *upload, const char *key,
+                                                   struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_store_upload_finish(struct lx_upload *upload,
                                                     struct lx_object *object, struct lx_err *err);
 void lx_store_upload_abort(struct lx_upload *upload); /* NULL is fine; best effort */
@@ -104,6 +108,7 @@ struct lx_store_driver {
                                    void **upload, struct lx_err *err);
     enum lx_status (*upload_write)(void *self, void *upload, const void *bytes, size_t size,
                                    struct lx_err *err);
+    enum lx_status (*upload_rekey)(void *self, void *upload, const char *key, struct lx_err *err);
     enum lx_status (*upload_finish)(void *self, void *upload, struct lx_object *object,
                                     struct lx_err *err);
     void (*upload_abort)(void *self, void *upload);
