@@ -33,7 +33,8 @@ struct lx_run {
     struct lx_schema_cache cache;
     char *source;   /* shard/database.table/uuid */
     int64_t cutoff; /* rows before it are archived; seconds, the start of a day */
-    int64_t due;    /* rows before it leave ClickHouse; LX_TIME_FIRST: none do */
+    int64_t aged;   /* rows before it are old enough to leave */
+    int64_t due;    /* rows before it do leave ClickHouse; LX_TIME_FIRST: none do */
     int64_t started_ms;
     char *word; /* the table's name as it stands in file names */
     /* Names used so far: one counter a month. */

@@ -138,7 +138,7 @@ static void set_cutoff(struct lx_run *run)
     const struct lx_archive_options *o = run->o;
     int64_t now = run->table->now, ttl = run->table->ttl_days;
     int64_t due = day_before(now, o->after_days);
-    run->cutoff = due;
+    run->cutoff = run->aged = due;
     run->due = o->delete_after && !o->soak ? due : LX_TIME_FIRST;
     run->report->cutoff = due;
     if (run->table->ttl_sql != NULL && ttl < 0) {

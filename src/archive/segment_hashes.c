@@ -1,0 +1,259 @@
+#include "archive/segment_hashes.h"
+
+#include "archive/file_scan.h"
+#include "base/alloc.h"
+
+#include <stdlib.h>
+
+#define PIECE_HASHES 131072 /* of a side object at a time */
+
+struct reading {
+    struct lx_run *run;
+    const struct lx_segment *segment;
+    const struct lx_row_schema *schema, *compare;
+    lx_hash_visit visit;
+    void *context;
+    int64_t rows;
+    uint64_t sum, xor;
+};
+
+static enum lx_status take(struct reading *r, uint64_t full, uint64_t key, struct lx_err *err)
+{
+    r->rows++;
+    r->sum += full;
+    r->xor ^= full;
+    return r->visit(r->context, full, key, err);
+}
+
+/* -- side objects ---------------------------------------------------------------------------------- */
+
+typedef enum lx_status (*take_hash)(void *context, uint64_t hash, struct lx_err *err);
+
+static enum lx_status read_side(struct lx_run *run, const struct lx_where *where, take_hash to,
+                                void *context, struct lx_err *err)
+{
+    uint64_t *hashes = lx_malloc(PIECE_HASHES * sizeof *hashes);
+    enum lx_status status = hashes != NULL ? LX_OK : lx_err_memory(err);
+    for (int64_t done = 0; status == LX_OK && done < where->rows;) {
+        int64_t now = where->rows - done < PIECE_HASHES ? where->rows - done : PIECE_HASHES;
+        status = lx_store_read(run->o->store, where->path, (where->first_row + done) * 8, hashes,
+                               (size_t)now * 8, err);
+        for (int64_t i = 0; status == LX_OK && i < now; i++)
+            status = to(context, hashes[i], err);
+        done += now;
+    }
+    lx_free(hashes);
+    return status;
+}
+
+static enum lx_status take_side(void *context, uint64_t hash, struct lx_err *err)
+{
+    return take(context, hash, hash, err);
+}
+
+/* -- files ------------------------------------------------------------------------------------------ */
+
+/* Positions of the columns of `part` within `whole`, by name. */
+static enum lx_status map_fields(const struct lx_row_schema *whole,
+                                 const struct lx_row_schema *part, size_t *at, struct lx_err *err)
+{
+    for (size_t i = 0; i < part->field_count; i++) {
+        at[i] = 0;
+        while (at[i] < whole->field_count &&
+               strcmp(whole->fields[at[i]].name, part->fields[i].name) != 0)
+            at[i]++;
+        if (at[i] == whole->field_count)
+            return lx_err_set(err, LX_E_BUG, "the column %s is not among those that were archived",
+                              part->fields[i].name);
+    }
+    return LX_OK;
+}
+
+/* Hashes of the same rows over the columns of `compare` alone. */
+static enum lx_status compare_hashes(const struct reading *r, const struct lx_file_rows *rows,
+                                     const size_t *at, const struct lx_column **columns,
+                                     uint64_t *keys)
+{
+    for (size_t i = 0; i < r->compare->field_count; i++)
+        columns[i] = rows->columns[at[i]];
+    return lx_row_schema_hash(r->compare, columns, rows->rows, keys);
+}
+
+/* Rows [first, last) of a file; `wanted`: sorted hashes of the rows that count, or NULL for all. */
+struct wanted {
+    uint64_t *hashes;
+    bool *taken;
+    size_t count;
+};
+
+static bool is_wanted(struct wanted *wanted, uint64_t hash)
+{
+    size_t low = 0, high = wanted->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (wanted->hashes[middle] < hash)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < wanted->count && wanted->hashes[low] == hash; low++) {
+        if (!wanted->taken[low]) {
+            wanted->taken[low] = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum lx_status read_rows(struct reading *r, const struct lx_ledger_file *file, int64_t first,
+                                int64_t last, struct wanted *wanted, struct lx_err *err)
+{
+    const struct lx_file_scan_options options = {
+        .store = r->run->o->store,
+        .key = file->path,
+        .size = file->size,
+        .schema = r->schema,
+        .pool = r->run->o->pool,
+        .memory_bytes = (size_t)r->run->o->memory_bytes / 2,
+        .first = first,
+        .last = last,
+    };
+    struct lx_file_scan *scan = NULL;
+    struct lx_file_rows rows = {0};
+    size_t fields = r->compare != NULL ? r->compare->field_count : 0;
+    size_t *at = lx_calloc(fields + 1, sizeof *at);
+    const struct lx_column **columns = lx_calloc(fields + 1, sizeof *columns);
+    uint64_t *keys = NULL;
+    int64_t cap = 0;
+    enum lx_status status = at != NULL && columns != NULL ? LX_OK : lx_err_memory(err);
+    if (status == LX_OK && r->compare != NULL)
+        status = map_fields(r->schema, r->compare, at, err);
+    if (status == LX_OK)
+        status = lx_file_scan_open(&options, &scan, err);
+    while (status == LX_OK) {
+        status = lx_file_scan_next(scan, &rows, err);
+        if (status != LX_OK || rows.rows == 0)
+            break;
+        if (rows.rows > cap && r->compare != NULL) {
+            uint64_t *grown = lx_realloc(keys, (size_t)rows.rows * sizeof *keys);
+            status = grown != NULL ? LX_OK : lx_err_memory(err);
+            keys = grown != NULL ? grown : keys;
+            cap = grown != NULL ? rows.rows : cap;
+        }
+        if (status == LX_OK && r->compare != NULL)
+            status = compare_hashes(r, &rows, at, columns, keys);
+        for (int64_t i = 0; status == LX_OK && i < rows.rows; i++)
+            if (wanted == NULL || is_wanted(wanted, rows.hashes[i]))
+                status = take(r, rows.hashes[i], r->compare != NULL ? keys[i] : rows.hashes[i], err);
+    }
+    lx_file_scan_close(scan);
+    lx_free(at);
+    lx_free(columns);
+    lx_free(keys);
+    return status;
+}
+
+static enum lx_status listed(struct reading *r, const char *path,
+                             const struct lx_ledger_file **file, struct lx_err *err)
+{
+    *file = lx_ledger_file(r->run->o->ledger, path);
+    return *file != NULL ? LX_OK
+                         : lx_err_set(err, LX_E_CORRUPT, "a segment names %s, which the ledger does "
+                                      "not list", path);
+}
+
+/* -- side objects whose rows are needed -------------------------------------------------------------- */
+
+static enum lx_status collect(void *context, uint64_t hash, struct lx_err *err)
+{
+    (void)err;
+    struct wanted *wanted = context;
+    wanted->hashes[wanted->count++] = hash;
+    return LX_OK;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return x < y ? -1 : x > y;
+}
+
+/* The segment's hashes stand in side objects, but its rows are needed: they are those rows of its
+ * files that have these hashes. Nine bytes a row of one segment. */
+static enum lx_status read_by_hash(struct reading *r, struct lx_err *err)
+{
+    const struct lx_segment *segment = r->segment;
+    size_t rows = (size_t)segment->rows;
+    struct wanted wanted = {.hashes = lx_malloc(rows * sizeof(uint64_t)),
+                            .taken = lx_calloc(rows, sizeof(bool))};
+    enum lx_status status =
+        wanted.hashes != NULL && wanted.taken != NULL ? LX_OK : lx_err_memory(err);
+    int64_t told = 0;
+    for (size_t i = 0; status == LX_OK && i < segment->where_count; i++) {
+        if (!segment->where[i].hashes)
+            continue;
+        told += segment->where[i].rows;
+        status = told <= segment->rows
+                     ? read_side(r->run, &segment->where[i], collect, &wanted, err)
+                     : lx_err_set(err, LX_E_CORRUPT, "a segment's side objects hold too many rows");
+    }
+    if (status == LX_OK)
+        qsort(wanted.hashes, wanted.count, sizeof *wanted.hashes, by_value);
+    for (size_t i = 0; status == LX_OK && i < segment->where_count; i++) {
+        const struct lx_ledger_file *file;
+        if (segment->where[i].hashes)
+            continue;
+        status = listed(r, segment->where[i].path, &file, err);
+        /* Files of another schema hold no rows that were hashed by this one. */
+        if (status == LX_OK && strcmp(file->schema, segment->schema) == 0)
+            status = read_rows(r, file, 0, 0, &wanted, err);
+    }
+    lx_free(wanted.hashes);
+    lx_free(wanted.taken);
+    return status;
+}
+
+static bool has_side(const struct lx_segment *segment)
+{
+    for (size_t i = 0; i < segment->where_count; i++)
+        if (segment->where[i].hashes)
+            return true;
+    return false;
+}
+
+static enum lx_status read_where(struct reading *r, struct lx_err *err)
+{
+    for (size_t i = 0; i < r->segment->where_count; i++) {
+        const struct lx_where *where = &r->segment->where[i];
+        const struct lx_ledger_file *file;
+        if (where->rows == 0)
+            continue; /* only says that the file holds rows of it */
+        if (where->hashes) {
+            LX_TRY(read_side(r->run, where, take_side, r, err));
+            continue;
+        }
+        LX_TRY(listed(r, where->path, &file, err));
+        LX_TRY(read_rows(r, file, where->first_row, where->first_row + where->rows, NULL, err));
+    }
+    return LX_OK;
+}
+
+enum lx_status lx_segment_hashes(struct lx_run *run, const struct lx_segment *segment,
+                                 const struct lx_row_schema *compare, lx_hash_visit visit,
+                                 void *context, struct lx_err *err)
+{
+    struct reading r = {.run = run, .segment = segment, .visit = visit, .context = context};
+    LX_TRY(lx_run_schema(run, segment->schema, &r.schema, err));
+    r.compare = compare;
+    LX_TRY(compare != NULL && has_side(segment) ? read_by_hash(&r, err) : read_where(&r, err));
+    if (r.rows != segment->rows || r.sum != segment->sum || r.xor != segment->xor) {
+        lx_err_set(err, LX_E_CORRUPT, "the archived rows of blocks %lld to %lld of partition %s do "
+                   "not sum to what the ledger says", (long long)segment->min_block,
+                   (long long)segment->max_block, segment->partition);
+        lx_err_hint(err, "nothing was deleted; run lynex verify to find the file that changed");
+        return LX_E_CORRUPT;
+    }
+    return LX_OK;
+}

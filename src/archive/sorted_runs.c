@@ -1,0 +1,270 @@
+#include "archive/sorted_runs.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_RUNS 65536
+#define READ_RECORDS 256 /* of one run at a time, at least */
+
+struct run {
+    int64_t next, end; /* records of the file that are not read yet */
+    struct lx_record *buffer;
+    size_t pos, filled;
+};
+
+struct lx_sorted_runs {
+    struct lx_record *records; /* being filled; later: the last run, or the read buffers */
+    size_t count, cap;
+    int64_t total;
+    int fd; /* -1: nothing was spilled */
+    struct run *runs;
+    size_t run_count, run_cap;
+    size_t *heap; /* numbers of runs that have a record, smallest first */
+    size_t heap_count;
+    bool reading;
+};
+
+static int compare_records(const void *a, const void *b)
+{
+    const struct lx_record *x = a, *y = b;
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    if (x->id != y->id)
+        return x->id < y->id ? -1 : 1;
+    return x->extra < y->extra ? -1 : x->extra > y->extra;
+}
+
+enum lx_status lx_sorted_runs_create(size_t memory_bytes, struct lx_sorted_runs **out,
+                                     struct lx_err *err)
+{
+    if (memory_bytes < LX_SORTED_RUNS_MIN)
+        memory_bytes = LX_SORTED_RUNS_MIN;
+    struct lx_sorted_runs *runs = lx_calloc(1, sizeof *runs);
+    if (runs == NULL)
+        return lx_err_memory(err);
+    runs->fd = -1;
+    runs->cap = memory_bytes / sizeof *runs->records;
+    *out = runs;
+    return LX_OK;
+}
+
+void lx_sorted_runs_free(struct lx_sorted_runs *runs)
+{
+    if (runs == NULL)
+        return;
+    if (runs->fd >= 0)
+        close(runs->fd);
+    lx_free(runs->records);
+    lx_free(runs->runs);
+    lx_free(runs->heap);
+    lx_free(runs);
+}
+
+/* -- writing -------------------------------------------------------------------------------------- */
+
+static enum lx_status open_file(struct lx_sorted_runs *runs, struct lx_err *err)
+{
+    const char *dir = getenv("TMPDIR");
+    char path[4096];
+    if (dir == NULL || dir[0] == 0)
+        dir = "/tmp";
+    runs->fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (runs->fd >= 0)
+        return LX_OK;
+    /* A file system without unnamed files: make one and take its name away. */
+    size_t size = strlen(dir);
+    if (size + sizeof "/lynex-XXXXXX" > sizeof path)
+        return lx_err_set(err, LX_E_ARGUMENT, "TMPDIR is too long");
+    memcpy(path, dir, size);
+    memcpy(path + size, "/lynex-XXXXXX", sizeof "/lynex-XXXXXX");
+    runs->fd = mkostemp(path, O_CLOEXEC);
+    if (runs->fd < 0) {
+        enum lx_status status = lx_err_errno(err, errno, "cannot make a temporary file in %s", dir);
+        lx_err_hint(err, "set TMPDIR to a directory with room for 24 bytes a compared row");
+        return status;
+    }
+    unlink(path);
+    return LX_OK;
+}
+
+static enum lx_status write_all(int fd, const void *bytes, size_t size, off_t offset,
+                                struct lx_err *err)
+{
+    const char *pos = bytes;
+    while (size > 0) {
+        ssize_t done = pwrite(fd, pos, size, offset);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0) {
+            enum lx_status status = lx_err_errno(err, errno, "writing a temporary file");
+            lx_err_hint(err, "set TMPDIR to a directory with room for 24 bytes a compared row");
+            return status;
+        }
+        pos += done;
+        size -= (size_t)done;
+        offset += done;
+    }
+    return LX_OK;
+}
+
+static enum lx_status spill(struct lx_sorted_runs *runs, struct lx_err *err)
+{
+    int64_t before = runs->total - (int64_t)runs->count;
+    if (runs->fd < 0)
+        LX_TRY(open_file(runs, err));
+    if (runs->run_count == MAX_RUNS)
+        return lx_err_set(err, LX_E_LIMIT, "too many rows to compare at once");
+    if (runs->run_count == runs->run_cap) {
+        size_t cap = runs->run_cap != 0 ? runs->run_cap * 2 : 8;
+        struct run *grown = lx_realloc(runs->runs, cap * sizeof *grown);
+        if (grown == NULL)
+            return lx_err_memory(err);
+        runs->runs = grown;
+        runs->run_cap = cap;
+    }
+    qsort(runs->records, runs->count, sizeof *runs->records, compare_records);
+    LX_TRY(write_all(runs->fd, runs->records, runs->count * sizeof *runs->records,
+                     (off_t)before * (off_t)sizeof *runs->records, err));
+    runs->runs[runs->run_count++] = (struct run){.next = before, .end = runs->total};
+    runs->count = 0;
+    return LX_OK;
+}
+
+enum lx_status lx_sorted_runs_add(struct lx_sorted_runs *runs, const struct lx_record *record,
+                                  struct lx_err *err)
+{
+    if (runs->reading)
+        return lx_err_set(err, LX_E_BUG, "records were added after reading began");
+    if (runs->records == NULL) {
+        runs->records = lx_malloc(runs->cap * sizeof *runs->records);
+        if (runs->records == NULL)
+            return lx_err_memory(err);
+    }
+    if (runs->count == runs->cap)
+        LX_TRY(spill(runs, err));
+    runs->records[runs->count++] = *record;
+    runs->total++;
+    return LX_OK;
+}
+
+int64_t lx_sorted_runs_count(const struct lx_sorted_runs *runs)
+{
+    return runs->total;
+}
+
+/* -- reading --------------------------------------------------------------------------------------- */
+
+static enum lx_status fill(struct lx_sorted_runs *runs, struct run *run, struct lx_err *err)
+{
+    size_t each = runs->cap / runs->run_count;
+    int64_t want = run->end - run->next;
+    if (want > (int64_t)each)
+        want = (int64_t)each;
+    char *pos = (char *)run->buffer;
+    size_t size = (size_t)want * sizeof *run->buffer;
+    off_t offset = (off_t)run->next * (off_t)sizeof *run->buffer;
+    while (size > 0) {
+        ssize_t got = pread(runs->fd, pos, size, offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return lx_err_errno(err, got < 0 ? errno : EIO, "reading a temporary file");
+        pos += got;
+        size -= (size_t)got;
+        offset += got;
+    }
+    run->pos = 0;
+    run->filled = (size_t)want;
+    run->next += want;
+    return LX_OK;
+}
+
+static bool less(const struct lx_sorted_runs *runs, size_t a, size_t b)
+{
+    const struct run *x = &runs->runs[a], *y = &runs->runs[b];
+    int order = compare_records(&x->buffer[x->pos], &y->buffer[y->pos]);
+    return order != 0 ? order < 0 : a < b;
+}
+
+static void sink(struct lx_sorted_runs *runs, size_t at)
+{
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= runs->heap_count)
+            return;
+        if (child + 1 < runs->heap_count && less(runs, runs->heap[child + 1], runs->heap[child]))
+            child++;
+        if (!less(runs, runs->heap[child], runs->heap[at]))
+            return;
+        size_t held = runs->heap[at];
+        runs->heap[at] = runs->heap[child];
+        runs->heap[child] = held;
+        at = child;
+    }
+}
+
+enum lx_status lx_sorted_runs_rewind(struct lx_sorted_runs *runs, struct lx_err *err)
+{
+    if (!runs->reading) {
+        if (runs->run_count > 0 && runs->count > 0)
+            LX_TRY(spill(runs, err));
+        else if (runs->count > 1)
+            qsort(runs->records, runs->count, sizeof *runs->records, compare_records);
+        runs->reading = true;
+        if (runs->run_count > 0) {
+            if (runs->cap / runs->run_count < READ_RECORDS)
+                return lx_err_set(err, LX_E_LIMIT, "too many rows to compare in this memory");
+            runs->heap = lx_calloc(runs->run_count, sizeof *runs->heap);
+            if (runs->heap == NULL)
+                return lx_err_memory(err);
+        }
+    }
+    runs->count = runs->run_count == 0 ? (size_t)runs->total : 0;
+    runs->heap_count = 0;
+    int64_t first = 0;
+    for (size_t i = 0; i < runs->run_count; i++) {
+        struct run *run = &runs->runs[i];
+        run->next = first;
+        first = run->end;
+        run->buffer = runs->records + i * (runs->cap / runs->run_count);
+        LX_TRY(fill(runs, run, err));
+        runs->heap[runs->heap_count++] = i;
+    }
+    for (size_t i = runs->heap_count; i > 0; i--)
+        sink(runs, i - 1);
+    if (runs->run_count == 0)
+        runs->heap_count = 0;
+    return LX_OK;
+}
+
+enum lx_status lx_sorted_runs_next(struct lx_sorted_runs *runs, struct lx_record *record,
+                                   bool *more, struct lx_err *err)
+{
+    if (!runs->reading)
+        return lx_err_set(err, LX_E_BUG, "records are read before they are sorted");
+    if (runs->run_count == 0) { /* all in memory; heap_count is the position */
+        *more = runs->heap_count < runs->count;
+        if (*more)
+            *record = runs->records[runs->heap_count++];
+        return LX_OK;
+    }
+    *more = runs->heap_count > 0;
+    if (!*more)
+        return LX_OK;
+    struct run *run = &runs->runs[runs->heap[0]];
+    *record = run->buffer[run->pos++];
+    if (run->pos == run->filled) {
+        if (run->next < run->end)
+            LX_TRY(fill(runs, run, err));
+        else
+            runs->heap[0] = runs->heap[--runs->heap_count];
+    }
+    if (runs->heap_count > 0)
+        sink(runs, 0);
+    return LX_OK;
+}
