@@ -159,6 +159,37 @@ void make_first(struct fixture *fixture, struct writer *writer)
     assert_int_equal(version, 0);
 }
 
+void make_scene(struct fixture *fixture, struct writer *writer)
+{
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_where in_a = {(char *)(uintptr_t) "events/a.parquet", false, 0, 5};
+    struct lx_where in_e = {(char *)(uintptr_t) "events/e.parquet", false, 0, 5};
+    struct lx_segment segments[] = {segment_of(1, SOURCE, "202601", 1, 5, 0, 86400, 5),
+                                    segment_of(2, SOURCE, "202601", 6, 9, 0, 86400, 5),
+                                    segment_of(9, SOURCE, "202601", 10, 10, 0, 86400, 5)};
+    segments[0].where = &in_a;
+    segments[2].where = &in_e;
+    segments[0].where_count = segments[2].where_count = 1;
+    struct lx_ledger_file files[] = {file_of("events/a.parquet", 5), file_of("events/e.parquet", 5),
+                                     file_of("events/gone.parquet", 5)};
+    struct lx_change change = {.operation = "ARCHIVE",
+                               .add_segments = segments,
+                               .add_segment_count = 3,
+                               .add_files = files,
+                               .add_file_count = 3};
+    make_first(fixture, writer);
+    CHECK(LX_OK, &err, lx_ledger_commit(writer->ledger, &change, NULL, &err));
+    const char *ends[] = {id_of(9)}, *removed[] = {"events/gone.parquet", "_lynex/gone"};
+    struct lx_change next = {.operation = "DELETE",
+                             .end_segments = ends,
+                             .end_segment_count = 1,
+                             .ended_at = 1000,
+                             .remove_paths = removed,
+                             .remove_path_count = 2};
+    CHECK(LX_OK, &err, lx_ledger_commit(writer->ledger, &next, NULL, &err));
+    CHECK(LX_OK, &err, lx_ledger_refresh(writer->ledger, &err));
+}
+
 void check_status(enum lx_status status, enum lx_status expected, const struct lx_err *err,
                   const char *what, int line)
 {

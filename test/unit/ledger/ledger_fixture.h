@@ -60,6 +60,12 @@ struct lx_ledger_file file_of(const char *path, int64_t rows);
 /* The change that makes version 0: schema, table, nothing else. */
 struct lx_change first_change(struct fixture *fixture);
 void make_first(struct fixture *fixture, struct writer *writer);
+/* Three versions. 1: live segments 1 (blocks 1-5, in events/a.parquet), 2 (6-9) and 9 (10, in
+ * events/e.parquet). 2: 9 ended, events/gone.parquet and _lynex/gone removed. */
+void make_scene(struct fixture *fixture, struct writer *writer);
+
+/* "_delta_log/00000000000000000007.json" */
+#define LOG_KEY(digit) "_delta_log/0000000000000000000" #digit ".json"
 
 void check_status(enum lx_status status, enum lx_status expected, const struct lx_err *err,
                   const char *what, int line);

@@ -570,12 +570,13 @@ static bool same_json(const json_t *a, const json_t *b)
 /* Against jansson's parser, on damaged actions: both refuse, or both read the same. */
 static void test_json_against_jansson(void **state)
 {
-    static const char *const seeds[] = {
+    static const char first[] =
         "{\"add\":{\"path\":\"a/b\",\"tags\":{\"x\":\"{\\\"rows\\\":5}\"},\"size\":-12,"
-        "\"f\":false,\"n\":null}}",
-        "{\"a\":[[],[{}],{\"b\":[1,2,[3]]}],\"c\":\"\\u00e9\\ud83d\\ude00\\t\xc3\xa9\"}",
-        "{ \"t\" : true , \"x\" : 1.5e3 , \"y\":[ 0 , -0 , 10 ] }",
-    };
+        "\"f\":false,\"n\":null}}";
+    static const char second[] =
+        "{\"a\":[[],[{}],{\"b\":[1,2,[3]]}],\"c\":\"\\u00e9\\ud83d\\ude00\\t\xc3\xa9\"}";
+    static const char third[] = "{ \"t\" : true , \"x\" : 1.5e3 , \"y\":[ 0 , -0 , 10 ] }";
+    static const char *const seeds[] = {first, second, third};
     static const char alphabet[] = "{}[]\",:\\ux0d8e1-+.tfn \n\x01\x80\xc3";
     struct fixture *fixture = *state;
     unsigned read = 0;
