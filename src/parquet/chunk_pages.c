@@ -60,6 +60,19 @@ static enum lx_status look(struct lx_pq_chunk_reader *reader, int64_t offset, si
     return LX_OK;
 }
 
+/* The next page's header, against its checksum where the file has one. */
+static enum lx_status check_sum(struct lx_pq_chunk_reader *reader, const uint8_t *bytes,
+                                size_t used, struct lx_err *err)
+{
+    size_t number = reader->page_number++;
+    if (reader->sums == NULL || reader->setting.options->no_crc)
+        return LX_OK;
+    if (number < reader->sums->count &&
+        lx_pq_crc32(0, bytes, used) == reader->sums->headers[number])
+        return LX_OK;
+    return lx_pq_chunk_fail(reader, LX_E_CORRUPT, "the page header's checksum differs", err);
+}
+
 #define HEADER_FIRST 256 /* most headers are shorter */
 
 static enum lx_status read_header(struct lx_pq_chunk_reader *reader,
@@ -74,7 +87,7 @@ static enum lx_status read_header(struct lx_pq_chunk_reader *reader,
         size = size < left ? size : left;
         LX_TRY(look(reader, reader->next_page, size, &bytes, err));
         switch (lx_pq_page_header_read(bytes, size, header, used, &why)) {
-        case LX_PQ_HEADER_OK: return LX_OK;
+        case LX_PQ_HEADER_OK: return check_sum(reader, bytes, *used, err);
         case LX_PQ_HEADER_BROKEN: return lx_pq_chunk_fail(reader, LX_E_FORMAT, why, err);
         case LX_PQ_HEADER_SHORT: break;
         }

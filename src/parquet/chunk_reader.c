@@ -35,11 +35,10 @@ static void prepare_memory(struct lx_pq_chunk_reader *reader)
     reader->decoder.width = width;
 }
 
-enum lx_status lx_pq_chunk_open(struct lx_pq_chunk_reader *reader,
-                                const struct lx_pq_chunk_setting *setting,
-                                const struct lx_parquet_leaf *leaf,
-                                const struct lx_parquet_chunk *chunk, int64_t group_rows,
-                                struct lx_err *err)
+enum lx_status
+lx_pq_chunk_open(struct lx_pq_chunk_reader *reader, const struct lx_pq_chunk_setting *setting,
+                 const struct lx_parquet_leaf *leaf, const struct lx_parquet_chunk *chunk,
+                 const struct lx_pq_chunk_sums *sums, int64_t group_rows, struct lx_err *err)
 {
     LX_TRY(lx_pq_chunk_check(leaf, chunk, err));
     if (reader->leaf == NULL) {
@@ -50,6 +49,8 @@ enum lx_status lx_pq_chunk_open(struct lx_pq_chunk_reader *reader,
     }
     assert(reader->leaf == leaf);
     reader->chunk = chunk;
+    reader->sums = sums;
+    reader->page_number = 0;
     reader->group_rows = group_rows;
     reader->is_flat = leaf->max_repetition == 0 && leaf->max_definition <= 1;
     reader->next_page = lx_pq_chunk_start(chunk);
@@ -367,12 +368,15 @@ enum lx_status lx_pq_chunk_read(struct lx_pq_chunk_reader *reader, int64_t rows,
     return reader->is_flat ? read_flat(reader, rows, err) : read_grouped(reader, rows, err);
 }
 
-enum lx_status lx_pq_chunk_seek(struct lx_pq_chunk_reader *reader, int64_t offset,
-                                struct lx_err *err)
+enum lx_status lx_pq_chunk_seek(struct lx_pq_chunk_reader *reader, int64_t offset, size_t number,
+                                size_t count, struct lx_err *err)
 {
     LX_TRY(lx_pq_chunk_load_dictionary(reader, err));
     if (offset < lx_pq_chunk_start(reader->chunk) || offset >= reader->end)
         return lx_pq_chunk_fail(reader, LX_E_FORMAT, "the page index leads out of the column", err);
+    if (reader->sums != NULL && reader->sums->count < count)
+        return lx_pq_chunk_fail(reader, LX_E_FORMAT, "the page index has too many pages", err);
+    reader->page_number = reader->sums != NULL ? reader->sums->count - count + number : 0;
     reader->next_page = offset;
     reader->page_left = 0;
     reader->page_spent = true;
@@ -386,7 +390,8 @@ enum lx_status lx_pq_chunk_end(struct lx_pq_chunk_reader *reader, struct lx_err 
     if (reader->skipped)
         return LX_OK;
     LX_TRY(turn_page(reader, &any, err));
-    if (any || reader->levels_left != 0)
+    if (any || reader->levels_left != 0 ||
+        (reader->sums != NULL && reader->page_number != reader->sums->count))
         return lx_pq_chunk_fail(reader, LX_E_FORMAT, "the column has more values than rows", err);
     return LX_OK;
 }

@@ -9,6 +9,7 @@
 #include "parquet/decode.h"
 #include "parquet/metadata.h"
 #include "parquet/reader.h"
+#include "parquet/sums.h"
 
 /* What chunk readers of one scan share. */
 struct lx_pq_chunk_setting {
@@ -24,6 +25,8 @@ struct lx_pq_chunk_reader {
     struct lx_pq_chunk_setting setting;
     const struct lx_parquet_leaf *leaf;
     const struct lx_parquet_chunk *chunk;
+    const struct lx_pq_chunk_sums *sums; /* NULL: none to check */
+    size_t page_number;                  /* of the next page header */
     int64_t group_rows;
     bool is_flat;
     struct lx_pq_decompressor *decompressor;
@@ -60,11 +63,10 @@ struct lx_pq_chunk_reader {
 };
 
 /* Zeroed before the first time; may be opened again for the next row group, with the same leaf. */
-LX_MUST_CHECK enum lx_status lx_pq_chunk_open(struct lx_pq_chunk_reader *reader,
-                                              const struct lx_pq_chunk_setting *setting,
-                                              const struct lx_parquet_leaf *leaf,
-                                              const struct lx_parquet_chunk *chunk,
-                                              int64_t group_rows, struct lx_err *err);
+LX_MUST_CHECK enum lx_status
+lx_pq_chunk_open(struct lx_pq_chunk_reader *reader, const struct lx_pq_chunk_setting *setting,
+                 const struct lx_parquet_leaf *leaf, const struct lx_parquet_chunk *chunk,
+                 const struct lx_pq_chunk_sums *sums, int64_t group_rows, struct lx_err *err);
 void lx_pq_chunk_free(struct lx_pq_chunk_reader *reader);
 
 /* Can the column be decoded at all? LX_E_UNSUPPORTED. */
@@ -76,9 +78,10 @@ LX_MUST_CHECK enum lx_status lx_pq_chunk_check(const struct lx_parquet_leaf *lea
  * least one; columns in groups exactly `rows`. LX_E_FORMAT where there are no more. */
 LX_MUST_CHECK enum lx_status lx_pq_chunk_read(struct lx_pq_chunk_reader *reader, int64_t rows,
                                               struct lx_err *err);
-/* Goes on at the page at this offset, which starts with a row. */
+/* Goes on at the page at this offset, which starts with a row. It is the data page of this number,
+ * of `count` in the chunk. */
 LX_MUST_CHECK enum lx_status lx_pq_chunk_seek(struct lx_pq_chunk_reader *reader, int64_t offset,
-                                              struct lx_err *err);
+                                              size_t number, size_t count, struct lx_err *err);
 /* All rows were read: are all pages used up? */
 LX_MUST_CHECK enum lx_status lx_pq_chunk_end(struct lx_pq_chunk_reader *reader, struct lx_err *err);
 /* A view of rows of the output, valid until the next read. */

@@ -11,7 +11,8 @@ enum lx_status lx_pq_encode_plain(const uint8_t *values, const uint32_t *offsets
     for (size_t i = 0; i < count; i++) {
         uint32_t size = offsets[i + 1] - offsets[i];
         memcpy(at, &size, 4);
-        memcpy(at + 4, values + offsets[i], size);
+        if (size != 0)
+            memcpy(at + 4, values + offsets[i], size);
         at += 4 + size;
     }
     out->len += bytes + count * 4;
@@ -27,8 +28,8 @@ enum lx_status lx_pq_encode_delta_length(const uint8_t *values, const uint32_t *
     for (size_t i = 0; i < count; i++)
         lengths[i] = (int32_t)(offsets[i + 1] - offsets[i]);
     LX_TRY(lx_pq_delta_encode32(lengths, count, out));
-    return count != 0 ? lx_buf_append(out, values + offsets[0], offsets[count] - offsets[0])
-                      : LX_OK;
+    size_t bytes = count != 0 ? offsets[count] - offsets[0] : 0;
+    return bytes != 0 ? lx_buf_append(out, values + offsets[0], bytes) : LX_OK;
 }
 
 /* Length of what both start with. */
@@ -59,8 +60,9 @@ enum lx_status lx_pq_encode_delta_bytes(const uint8_t *values, const uint32_t *o
         size_t size = offsets[i + 1] - offsets[i], shared = 0;
         if (i > 0) {
             size_t before = offsets[i] - offsets[i - 1];
-            shared = common_prefix(values + offsets[i - 1], values + offsets[i],
-                                   size < before ? size : before);
+            size_t most = size < before ? size : before;
+            if (most != 0)
+                shared = common_prefix(values + offsets[i - 1], values + offsets[i], most);
         }
         prefixes[i] = (int32_t)shared;
         rests[i] = (int32_t)(size - shared);
@@ -71,7 +73,8 @@ enum lx_status lx_pq_encode_delta_bytes(const uint8_t *values, const uint32_t *o
     LX_TRY(lx_buf_reserve(out, bytes));
     uint8_t *at = out->data + out->len;
     for (size_t i = 0; i < count; i++) {
-        memcpy(at, values + offsets[i] + prefixes[i], (size_t)rests[i]);
+        if (rests[i] != 0)
+            memcpy(at, values + offsets[i] + prefixes[i], (size_t)rests[i]);
         at += rests[i];
     }
     out->len += bytes;

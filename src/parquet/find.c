@@ -1,5 +1,6 @@
 /* What the file says of its values without decoding them: page indexes, Bloom filters. */
 #include "parquet/bloom.h"
+#include "parquet/crc.h"
 #include "parquet/reader_private.h"
 #include "parquet/schema.h"
 
@@ -88,6 +89,14 @@ static enum lx_status convert(const struct lx_parquet_reader *reader, size_t gro
     return LX_OK;
 }
 
+static enum lx_status check_sum(const struct lx_parquet_reader *reader, const uint8_t *bytes,
+                                size_t size, const uint32_t *sum, struct lx_err *err)
+{
+    if (sum == NULL || reader->options.no_crc || lx_pq_crc32(0, bytes, size) == *sum)
+        return LX_OK;
+    return lx_err_set(err, LX_E_CORRUPT, "the page index's checksum differs");
+}
+
 static enum lx_status read_index(const struct lx_parquet_reader *reader, size_t group,
                                  uint32_t leaf, struct index_memory *memory,
                                  struct lx_parquet_page_index *out, struct lx_err *err)
@@ -95,6 +104,7 @@ static enum lx_status read_index(const struct lx_parquet_reader *reader, size_t 
     const struct lx_parquet_chunk *chunk = &reader->metadata.row_groups[group].chunks[leaf];
     size_t size = (size_t)chunk->offset_index_bytes, bounds = 0;
     struct lx_pq_index index = {.pages = NULL};
+    const struct lx_pq_chunk_sums *sums = lx_pq_reader_sums(reader, group, leaf);
     const char *why = NULL;
     bool has_bounds = chunk->column_index_offset > 0 && chunk->column_index_bytes > 0;
     if (has_bounds)
@@ -104,11 +114,15 @@ static enum lx_status read_index(const struct lx_parquet_reader *reader, size_t 
     memory->arena.max = (size + bounds) * INDEX_FACTOR + LX_MIB;
     LX_TRY(lx_pq_source_read(&reader->source, chunk->offset_index_offset, size, "a page index",
                              &memory->offsets, err));
+    LX_TRY(
+        check_sum(reader, memory->offsets, size, sums != NULL ? &sums->offset_index : NULL, err));
     if (lx_pq_offset_index_read(&memory->arena, memory->offsets, size, &index, &why) != LX_OK)
         return lx_err_set(err, LX_E_FORMAT, "%s", why);
     if (has_bounds) {
         LX_TRY(lx_pq_source_read(&reader->source, chunk->column_index_offset, bounds,
                                  "a page index", &memory->bounds, err));
+        LX_TRY(check_sum(reader, memory->bounds, bounds, sums != NULL ? &sums->column_index : NULL,
+                         err));
         if (lx_pq_column_index_read(&memory->arena, memory->bounds, bounds, &index, &why) != LX_OK)
             return lx_err_set(err, LX_E_FORMAT, "%s", why);
     }

@@ -540,9 +540,11 @@ static void read_file(struct footer_reader *r, struct lx_pq_footer *footer,
                       struct raw_group **groups)
 {
     struct lx_pq_thrift_field at = {0};
+    unsigned seen = 0; /* of the fields that must be there: 1 to 4 */
     if (!lx_pq_thrift_enter(&r->t, LX_PQ_THRIFT_STRUCT))
         return;
     while (lx_pq_thrift_next(&r->t, &at)) {
+        seen |= at.id >= 1 && at.id <= 4 ? 1u << at.id : 0;
         switch (at.id) {
         case 1: footer->version = lx_pq_thrift_i32(&r->t, &at); break;
         case 2: read_schema(r, &at, footer); break;
@@ -559,6 +561,8 @@ static void read_file(struct footer_reader *r, struct lx_pq_footer *footer,
         }
     }
     lx_pq_thrift_leave(&r->t);
+    if (seen != 0x1e)
+        lx_pq_thrift_fail(&r->t, "version, schema, rows or row groups are missing");
 }
 
 static enum lx_status join_group(struct footer_reader *r, struct lx_pq_footer *footer,

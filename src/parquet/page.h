@@ -79,8 +79,9 @@ struct lx_pq_page_plan {
 
 /* A page as it goes into the file. Owns its memory. */
 struct lx_pq_encoded {
-    uint8_t *bytes;                       /* header and body */
-    size_t size, header_bytes, raw_bytes; /* raw: header and body before compression */
+    uint8_t *bytes;         /* header and body */
+    size_t size, raw_bytes; /* raw: header and body before compression */
+    uint32_t header_crc;
     enum lx_parquet_encoding encoding;
     int64_t count, levels, rows, first_row, nan_count, text_bytes;
     struct lx_pq_bounds bounds;

@@ -249,7 +249,7 @@ static enum lx_status join(const struct lx_pq_page_header *header, const struct 
         memcpy(encoded->bytes + head, first->data, first_bytes);
     if (second->len != 0)
         memcpy(encoded->bytes + head + first_bytes, second->data, second->len);
-    encoded->header_bytes = head;
+    encoded->header_crc = lx_pq_crc32(0, encoded->bytes, head);
     encoded->raw_bytes = head + (size_t)header->raw_bytes;
     return LX_OK;
 }

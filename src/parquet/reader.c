@@ -104,6 +104,18 @@ static bool has_checksum(const struct lx_pq_footer *footer)
     return false;
 }
 
+static enum lx_status read_sums(struct lx_parquet_reader *reader, struct lx_err *err)
+{
+    struct lx_str text;
+    size_t count = reader->metadata.row_group_count * reader->metadata.schema.leaf_count;
+    if (!reader->strict || !lx_parquet_reader_key_value(reader, LX_STR(LX_PQ_SUMS_KEY), &text))
+        return LX_OK;
+    enum lx_status status = lx_pq_sums_read(&reader->arena, text, count, &reader->sums);
+    if (status != LX_OK)
+        return lx_err_set(err, status, "the checksums of the page headers cannot be read");
+    return LX_OK;
+}
+
 static enum lx_status open(struct lx_parquet_reader *reader, struct lx_err *err)
 {
     struct lx_pq_footer footer;
@@ -124,7 +136,7 @@ static enum lx_status open(struct lx_parquet_reader *reader, struct lx_err *err)
         .key_value_count = footer.key_value_count,
         .footer_bytes = size,
     };
-    return LX_OK;
+    return read_sums(reader, err);
 }
 
 enum lx_status lx_parquet_reader_open(const struct lx_parquet_source *source,

@@ -156,7 +156,8 @@ static enum lx_status open_group(struct lx_parquet_scan *scan, struct lx_err *er
         };
         LX_TRY(lx_pq_chunk_open(&scan->chunks[i], &setting,
                                 &scan->reader->metadata.schema.leaves[leaf], &group->chunks[leaf],
-                                group->rows, err));
+                                lx_pq_reader_sums(scan->reader, scan->group, leaf), group->rows,
+                                err));
         scan->chunk_at[i] = group->first_row;
     }
     free_indexes(scan);
@@ -213,7 +214,9 @@ static enum lx_status skip_to(struct lx_parquet_scan *scan, size_t i, struct lx_
     chunk->out_from = chunk->out_rows;
     const struct lx_parquet_page_info *page = page_at(&scan->indexes[i], scan->at);
     if (page != NULL && page->first_row > scan->chunk_at[i]) {
-        LX_TRY(lx_pq_chunk_seek(chunk, page->offset, err));
+        const struct lx_parquet_page_index *index = &scan->indexes[i];
+        LX_TRY(lx_pq_chunk_seek(chunk, page->offset, (size_t)(page - index->pages),
+                                index->page_count, err));
         scan->chunk_at[i] = page->first_row;
     }
     while (scan->chunk_at[i] < scan->at) {

@@ -73,7 +73,7 @@ static inline uint64_t text_key(struct lx_str text)
     uint64_t key = 0;
     if (text.len >= 8)
         memcpy(&key, text.ptr, 8);
-    else
+    else if (text.len != 0)
         memcpy(&key, text.ptr, text.len);
     return __builtin_bswap64(key);
 }
@@ -257,8 +257,10 @@ enum lx_status lx_pq_bounds_take(struct lx_pq_bounds *bounds, enum lx_pq_order o
     uint8_t *memory = lx_malloc(min_len + max_len + 4);
     if (memory == NULL)
         return LX_E_MEMORY;
-    memcpy(memory, min.ptr, min_len);
-    memcpy(memory + min_len, max.ptr, max_len);
+    if (min_len != 0)
+        memcpy(memory, min.ptr, min_len);
+    if (max_len != 0)
+        memcpy(memory + min_len, max.ptr, max_len);
     if (!max_exact)
         max_len = raise_text(memory + min_len, max_len, max_is_text);
     bounds->memory = memory;

@@ -1,6 +1,7 @@
 /* The layout of the file: magic, row groups (chunks, then their Bloom filters), page indexes,
  * footer (parquet-format README, "File format"). */
 #include "parquet/bloom.h"
+#include "parquet/crc.h"
 #include "parquet/writer_private.h"
 
 #include "base/alloc.h"
@@ -90,11 +91,27 @@ static enum lx_status note_pages(struct lx_parquet_writer *writer,
     return LX_OK;
 }
 
-static enum lx_status write_chunk(struct lx_parquet_writer *writer,
-                                  struct lx_pq_column_writer *column,
-                                  struct lx_parquet_chunk *chunk, struct lx_pq_chunk_pages *pages,
-                                  struct lx_pq_index *index, struct lx_err *err)
+static enum lx_status note_sums(struct lx_parquet_writer *writer,
+                                const struct lx_pq_column_writer *column,
+                                struct lx_pq_chunk_sums *sums)
 {
+    size_t at = 0;
+    sums->count = column->page_count + column->has_dictionary_page;
+    sums->headers = lx_pq_arena_alloc(&writer->arena, sums->count, sizeof *sums->headers);
+    if (sums->headers == NULL)
+        return LX_E_MEMORY;
+    if (column->has_dictionary_page)
+        sums->headers[at++] = column->dictionary_page.header_crc;
+    for (size_t i = 0; i < column->page_count; i++)
+        sums->headers[at++] = column->pages[i].header_crc;
+    return LX_OK;
+}
+
+static enum lx_status write_chunk(struct lx_parquet_writer *writer, size_t leaf,
+                                  struct lx_parquet_chunk *chunk,
+                                  const struct lx_pq_group_details *details, struct lx_err *err)
+{
+    struct lx_pq_column_writer *column = &writer->columns[leaf];
     struct lx_pq_bounds bounds = {.memory = NULL};
     bool ok = true;
     LX_TRY(lx_pq_column_sum_up(column, chunk, &bounds, err));
@@ -110,8 +127,9 @@ static enum lx_status write_chunk(struct lx_parquet_writer *writer,
         LX_TRY(put(writer, column->dictionary_page.bytes, column->dictionary_page.size, err));
     }
     chunk->data_page_offset = writer->written;
-    if (note_index(writer, column, writer->written, index) != LX_OK ||
-        note_pages(writer, column, pages) != LX_OK)
+    if (note_index(writer, column, writer->written, &details->indexes[leaf]) != LX_OK ||
+        note_pages(writer, column, &details->pages[leaf]) != LX_OK ||
+        note_sums(writer, column, &details->sums[leaf]) != LX_OK)
         return lx_err_memory(err);
     for (size_t i = 0; i < column->page_count; i++)
         LX_TRY(put(writer, column->pages[i].bytes, column->pages[i].size, err));
@@ -166,13 +184,14 @@ enum lx_status lx_pq_writer_write_group(struct lx_parquet_writer *writer, struct
     size_t count = writer->column_count;
     struct lx_pq_group_details details = {
         .pages = lx_pq_arena_alloc(&writer->arena, count, sizeof *details.pages),
-        .indexes = lx_pq_arena_alloc(&writer->arena, count, sizeof *details.indexes)};
+        .indexes = lx_pq_arena_alloc(&writer->arena, count, sizeof *details.indexes),
+        .sums = lx_pq_arena_alloc(&writer->arena, count, sizeof *details.sums)};
     struct lx_parquet_row_group group = {
         .first_row = writer->rows - writer->group_rows,
         .rows = writer->group_rows,
         .chunks = lx_pq_arena_alloc(&writer->arena, count, sizeof *group.chunks)};
-    if (details.pages == NULL || details.indexes == NULL || group.chunks == NULL ||
-        reserve_group(writer) != LX_OK)
+    if (details.pages == NULL || details.indexes == NULL || details.sums == NULL ||
+        group.chunks == NULL || reserve_group(writer) != LX_OK)
         return lx_err_memory(err);
     if (writer->options.sorting_count > 0) {
         size_t bytes = writer->options.sorting_count * sizeof *group.sorting;
@@ -185,8 +204,7 @@ enum lx_status lx_pq_writer_write_group(struct lx_parquet_writer *writer, struct
     }
     LX_TRY(put_magic(writer, err));
     for (size_t i = 0; i < count; i++) {
-        LX_TRY(write_chunk(writer, &writer->columns[i], &group.chunks[i], &details.pages[i],
-                           &details.indexes[i], err));
+        LX_TRY(write_chunk(writer, i, &group.chunks[i], &details, err));
         group.raw_bytes += group.chunks[i].raw_bytes;
         group.bytes += group.chunks[i].bytes;
     }
@@ -249,12 +267,15 @@ static enum lx_status write_index(struct lx_parquet_writer *writer, bool of_colu
         }
         if (status != LX_OK)
             return lx_err_set(err, status, "cannot build a page index");
+        struct lx_pq_chunk_sums *sums = &writer->group_details[group].sums[leaf];
         if (of_columns) {
             chunk->column_index_offset = writer->written;
             chunk->column_index_bytes = (int32_t)out->len;
+            sums->column_index = lx_pq_crc32(0, out->data, out->len);
         } else {
             chunk->offset_index_offset = writer->written;
             chunk->offset_index_bytes = (int32_t)out->len;
+            sums->offset_index = lx_pq_crc32(0, out->data, out->len);
         }
         LX_TRY(put(writer, out->data, out->len, err));
     }
@@ -274,6 +295,28 @@ static enum lx_status write_indexes(struct lx_parquet_writer *writer, struct lx_
 }
 
 /* -- the footer ------------------------------------------------------------------------------ */
+
+/* The checksums of headers and indexes as one more pair. */
+static enum lx_status add_sums(struct lx_parquet_writer *writer, struct lx_err *err)
+{
+    size_t count = writer->group_count * writer->column_count;
+    struct lx_buf text = LX_BUF(FOOTER_MAX);
+    struct lx_pq_chunk_sums *all = lx_pq_arena_alloc(&writer->arena, count, sizeof *all);
+    if (writer->options.no_crc)
+        return LX_OK;
+    if (all == NULL)
+        return lx_err_memory(err);
+    for (size_t i = 0; i < count; i++)
+        all[i] = writer->group_details[i / writer->column_count].sums[i % writer->column_count];
+    enum lx_status status = lx_pq_sums_write(all, count, &text);
+    if (status == LX_OK)
+        status =
+            lx_parquet_writer_metadata(writer, LX_STR(LX_PQ_SUMS_KEY), lx_buf_view(&text), err);
+    else
+        lx_err_set(err, status, "the checksums of %zu columns take too much memory", count);
+    lx_buf_free(&text);
+    return status;
+}
 
 static enum lx_status write_footer(struct lx_parquet_writer *writer, struct lx_err *err)
 {
@@ -340,6 +383,7 @@ static enum lx_status finish(struct lx_parquet_writer *writer, struct lx_err *er
     LX_TRY(lx_pq_writer_end_group(writer, err));
     LX_TRY(put_magic(writer, err));
     LX_TRY(write_indexes(writer, err));
+    LX_TRY(add_sums(writer, err));
     LX_TRY(make_info(writer, err));
     writer->info.footer_offset = writer->written;
     LX_TRY(write_footer(writer, err));

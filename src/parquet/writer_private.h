@@ -4,6 +4,7 @@
 #define LX_PARQUET_WRITER_PRIVATE_H
 
 #include "parquet/column_writer.h"
+#include "parquet/sums.h"
 
 #include <pthread.h>
 
@@ -19,6 +20,7 @@ struct lx_pq_slice {
 struct lx_pq_group_details {
     struct lx_pq_chunk_pages *pages; /* one a leaf */
     struct lx_pq_index *indexes;     /* one a leaf */
+    struct lx_pq_chunk_sums *sums;   /* one a leaf */
 };
 
 struct lx_parquet_writer {
