@@ -1,0 +1,186 @@
+/* ch_client.c: opening, and sending a statement with its settings. */
+#include "clickhouse/ch_client.h"
+
+#include "base/alloc.h"
+#include "clickhouse/ch_error.h"
+#include "net/url.h"
+
+#include <stdio.h>
+
+static enum lx_status open_driver(struct lx_ch *client, const struct lx_ch_options *options,
+                                  struct lx_err *err)
+{
+    struct lx_url url;
+    if (options->url == NULL)
+        return lx_err_set(err, LX_E_ARGUMENT, "no URL of ClickHouse");
+    LX_TRY(lx_url_parse(lx_str_of(options->url), &url, err));
+    if (lx_url_scheme_is(&url, "embedded")) {
+        client->driver = &lx_ch_embedded_driver;
+        return lx_ch_embedded_open(options, &client->self, &client->where, err);
+    }
+    if (lx_url_scheme_is(&url, "http") || lx_url_scheme_is(&url, "https")) {
+        client->driver = &lx_ch_http_driver;
+        return lx_ch_http_open(options, &client->self, &client->where, err);
+    }
+    lx_err_set(err, LX_E_ARGUMENT, "CLICKHOUSE_URL %s: ClickHouse is not reached by %.*s",
+               options->url, LX_STR_ARG(url.scheme));
+    lx_err_hint(err, "http://host:8123, https://host:8443 and embedded:///dir are understood.");
+    return LX_E_ARGUMENT;
+}
+
+enum lx_status lx_ch_open(const struct lx_ch_options *options, struct lx_ch **client,
+                          struct lx_err *err)
+{
+    struct lx_ch *fresh = lx_calloc(1, sizeof *fresh);
+    if (fresh == NULL)
+        return lx_err_memory(err);
+    enum lx_status status = open_driver(fresh, options, err);
+    if (status != LX_OK) {
+        lx_free(fresh);
+        return status;
+    }
+    fresh->random = options->random;
+    fresh->max_block_bytes = options->max_block_bytes;
+    pthread_mutex_init(&fresh->lock, NULL);
+    *client = fresh;
+    return LX_OK;
+}
+
+void lx_ch_close(struct lx_ch *client)
+{
+    if (client == NULL)
+        return;
+    client->driver->close(client->self);
+    pthread_mutex_destroy(&client->lock);
+    lx_free(client);
+}
+
+const char *lx_ch_where(const struct lx_ch *client)
+{
+    return client->where;
+}
+
+static struct lx_ch_dialect dialect_of(struct lx_ch *client)
+{
+    pthread_mutex_lock(&client->lock);
+    struct lx_ch_dialect dialect = client->dialect;
+    pthread_mutex_unlock(&client->lock);
+    return dialect;
+}
+
+/* Asked once: what is newer than the server need not be refused one by one. */
+static enum lx_status learn_version(struct lx_ch *client, struct lx_err *err)
+{
+    pthread_mutex_lock(&client->lock);
+    bool known = client->version_known;
+    pthread_mutex_unlock(&client->lock);
+    if (known)
+        return LX_OK;
+    struct lx_ch_query query = {.sql = "SELECT version()", .purpose = "version", .no_pinned = true};
+    struct lx_ch_table answer = {0};
+    LX_TRY(lx_ch_query_all(client, &query, 1, &answer, err));
+    enum lx_status status = lx_ch_table_check(&answer, "t", err);
+    if (status == LX_OK && answer.block.rows == 1) {
+        unsigned version = lx_ch_version_number(lx_ch_text(&answer, 0, 0));
+        pthread_mutex_lock(&client->lock);
+        client->dialect.version = version;
+        client->version_known = true;
+        pthread_mutex_unlock(&client->lock);
+    } else if (status == LX_OK) {
+        status = lx_err_set(err, LX_E_FORMAT, "%s: no answer to SELECT version()", client->where);
+    }
+    lx_ch_table_free(&answer);
+    return status;
+}
+
+/* A pinned setting that the server does not know (a refusal before anything ran) is remembered and
+ * left out; true where the statement may be sent again. */
+static bool forget_setting(struct lx_ch *client, const struct lx_ch_query *query,
+                           const struct lx_ch_setting *list, size_t count, const struct lx_err *err)
+{
+    if (err->code != LX_CH_CODE_UNKNOWN_SETTING)
+        return false;
+    const char *name = lx_ch_settings_named_in(list, count, lx_str_of(err->text));
+    size_t pin = name != NULL ? lx_ch_pinned_find(name) : LX_CH_PIN_COUNT;
+    if (pin == LX_CH_PIN_COUNT)
+        return false;
+    for (size_t i = 0; i < query->setting_count; i++)
+        if (strcmp(query->settings[i].name, name) == 0)
+            return false; /* the query asked for it itself */
+    pthread_mutex_lock(&client->lock);
+    client->dialect.unknown[pin] = true;
+    pthread_mutex_unlock(&client->lock);
+    return true;
+}
+
+static void explain_setting(const struct lx_ch_setting *list, size_t count, struct lx_err *err)
+{
+    if (err->code != LX_CH_CODE_READONLY && err->code != LX_CH_CODE_SETTING_CONSTRAINT &&
+        err->code != LX_CH_CODE_UNKNOWN_SETTING)
+        return;
+    const char *name = lx_ch_settings_named_in(list, count, lx_str_of(err->text));
+    for (size_t i = 0; name != NULL && i < count; i++)
+        if (strcmp(list[i].name, name) == 0)
+            lx_err_context(err, "the setting %s=%s", name, list[i].value);
+}
+
+static enum lx_status name_query(struct lx_ch *client, const struct lx_ch_query *query,
+                                 char query_id[LX_CH_MAX_QUERY_ID], struct lx_err *err)
+{
+    if (query->query_id != NULL) {
+        size_t size = strlen(query->query_id);
+        if (size == 0 || size >= LX_CH_MAX_QUERY_ID)
+            return lx_err_set(err, LX_E_ARGUMENT, "a query id of %zu characters", size);
+        memcpy(query_id, query->query_id, size + 1);
+        return LX_OK;
+    }
+    snprintf(query_id, LX_CH_MAX_QUERY_ID, "lynex-%.32s-%016llx",
+             query->purpose != NULL ? query->purpose : "query",
+             (unsigned long long)lx_random_u64(&client->random));
+    return LX_OK;
+}
+
+static enum lx_status check_query(const struct lx_ch_query *query, struct lx_err *err)
+{
+    if (query->sql == NULL || query->sql[0] == 0)
+        return lx_err_set(err, LX_E_BUG, "an empty statement");
+    if (strlen(query->sql) > LX_CH_MAX_SQL)
+        return lx_err_set(err, LX_E_LIMIT, "a statement of more than %zu MiB",
+                          LX_CH_MAX_SQL / LX_MIB);
+    if (query->setting_count > LX_CH_MAX_QUERY_SETTINGS)
+        return lx_err_set(err, LX_E_BUG, "%zu settings for one query", query->setting_count);
+    return LX_OK;
+}
+
+enum lx_status lx_ch_begin(struct lx_ch *client, const struct lx_ch_query *query, bool select,
+                           char query_id[LX_CH_MAX_QUERY_ID], void **stream, struct lx_err *err)
+{
+    struct lx_err own = LX_ERR_INIT;
+    if (err == NULL)
+        err = &own; /* what failed decides below */
+    LX_TRY(check_query(query, err));
+    LX_TRY(name_query(client, query, query_id, err));
+    if (!query->no_pinned)
+        LX_TRY(learn_version(client, err));
+    struct lx_ch_setting list[LX_CH_PIN_COUNT + LX_CH_MAX_QUERY_SETTINGS];
+    struct lx_ch_call call = {
+        .sql = query->sql,
+        .query_id = query_id,
+        .log_comment = query->log_comment != NULL ? query->log_comment : "lynex",
+        .settings = list,
+        .timeout_ms = query->timeout_ms,
+        .select = select,
+    };
+    enum lx_status status;
+    /* Each round but the last forgets one setting. */
+    for (size_t round = 0; round <= LX_CH_PIN_COUNT; round++) {
+        struct lx_ch_dialect dialect = dialect_of(client);
+        call.setting_count = lx_ch_settings_merge(&dialect, query, list);
+        status = client->driver->begin(client->self, &call, stream, err);
+        if (status == LX_OK || !forget_setting(client, query, list, call.setting_count, err))
+            break;
+    }
+    if (status != LX_OK)
+        explain_setting(list, call.setting_count, err);
+    return status;
+}
