@@ -11,6 +11,8 @@
 
 #include "base/err.h"
 
+#include <stddef.h>
+
 /* Opaque: only ever handed back. */
 struct chdb_result;
 struct chdb_connection; /* the library calls a pointer to it chdb_connection */

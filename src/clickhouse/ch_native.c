@@ -133,7 +133,7 @@ static enum lx_status read_counts(struct lx_ch_native *native, size_t *columns, 
 
 static enum lx_status read_block(struct lx_ch_native *native, struct lx_err *err)
 {
-    size_t columns, rows;
+    size_t columns = 0, rows = 0;
     LX_TRY(read_counts(native, &columns, &rows, err));
     bool first = !native->started;
     if (first)

@@ -409,8 +409,8 @@ static enum lx_status read_dictionary(struct lx_ch_native *native, const struct 
                                       struct lx_column *column, size_t rows, size_t *expected,
                                       struct lx_err *err)
 {
-    size_t width;
-    uint64_t keys, count;
+    size_t width = 0;
+    uint64_t keys = 0, count;
     LX_TRY(read_dict_head(native, &width, &keys, err));
     prepare(column, LX_COLUMN_DICT, 0);
     if (column->dict == NULL) {
