@@ -232,6 +232,8 @@ enum lx_status lx_batch_run(struct lx_run *run, const struct lx_plan *plan,
                             const struct lx_batch_plan *what, struct lx_err *err)
 {
     struct lx_batch batch;
+    if (what->slice_count == 0)
+        return LX_OK; /* all of it waits for the next plan */
     LX_TRY(lx_start_writing(run, err));
     enum lx_status status = lx_batch_open(run, plan, what, &batch, err);
     if (status == LX_OK)

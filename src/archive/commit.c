@@ -53,9 +53,8 @@ static size_t fill_segments(struct lx_batch *batch, struct lx_segment *segments)
     size_t count = 0;
     for (size_t i = 0; i < batch->segment_count; i++) {
         const struct lx_batch_segment *from = &batch->segments[i];
-        if (from->rows == 0 && (i + 1 < batch->segment_count &&
-                                batch->segments[i + 1].slice == from->slice))
-            continue; /* a day without rows; the last of a slice says how far it was looked */
+        if (from->rows == 0)
+            continue; /* a day without rows */
         struct lx_segment *to = &segments[count++];
         *to = (struct lx_segment){
             .source = batch->run->source, /* borrowed: the change borrows */

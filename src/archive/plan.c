@@ -367,7 +367,7 @@ enum lx_status lx_plan_make(struct lx_run *run, struct lx_plan *plan, struct lx_
     LX_TRY(lx_start_again(run, &same, err));
     m.state = lx_ledger_state(run->o->ledger);
     plan->version = m.state->version;
-    LX_TRY(run->o->hot.ops->parts(run->o->hot.self, &plan->parts, err));
+    LX_TRY(lx_run_parts(run, &plan->parts, err));
     m.views = lx_calloc(plan->parts.count + 1, sizeof *m.views);
     enum lx_status status = m.views != NULL ? make(&m, err) : lx_err_memory(err);
     for (size_t i = 0; m.views != NULL && i < plan->parts.count; i++)

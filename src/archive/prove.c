@@ -240,8 +240,8 @@ static enum lx_status check_file(struct lx_run *run, const char *path, struct lx
     return remember(run, path, err);
 }
 
-enum lx_status lx_warrant_make(struct lx_run *run, const struct lx_segment *const *segments,
-                               size_t count, struct lx_warrant **out, struct lx_err *err)
+enum lx_status lx_warrant_make(struct lx_run *run, const char *const *ids, size_t count,
+                               struct lx_warrant **out, struct lx_err *err)
 {
     struct lx_warrant *warrant = lx_calloc(1, sizeof *warrant);
     if (warrant == NULL || (warrant->segments = lx_calloc(count, sizeof(struct lx_segment))) == NULL) {
@@ -250,7 +250,7 @@ enum lx_status lx_warrant_make(struct lx_run *run, const struct lx_segment *cons
     }
     enum lx_status status = LX_OK;
     for (size_t i = 0; status == LX_OK && i < count; i++) {
-        const struct lx_segment *live = lx_ledger_live(run->o->ledger, segments[i]->id);
+        const struct lx_segment *live = lx_ledger_live(run->o->ledger, ids[i]);
         if (live == NULL) {
             status = lx_err_set(err, LX_E_AGAIN, "a segment is live no more");
             break;

@@ -50,6 +50,25 @@ int64_t lx_run_ms(const struct lx_run *run)
     return lx_clock_monotonic(&run->o->clock);
 }
 
+#define PENDING_POLL_MS 1000
+
+enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_parts *parts, struct lx_err *err)
+{
+    int64_t until = lx_run_ms(run) + run->o->delete_wait_ms;
+    for (bool said = false;; said = true) {
+        enum lx_status status = run->o->hot.ops->parts(run->o->hot.self, parts, err);
+        if (status != LX_E_BUSY || lx_run_ms(run) >= until)
+            return status;
+        if (!said)
+            lx_run_note(run, LX_EVENT_WARNING, NULL,
+                        "a delete of an earlier run still waits on the server: waiting for it");
+        lx_clock_sleep(&run->o->clock, PENDING_POLL_MS);
+        if (lx_cancel_asked(run->o->cancel))
+            return lx_err_set(err, LX_E_CANCELLED, "interrupted while a delete was waited for");
+        lx_err_clear(err);
+    }
+}
+
 static const struct lx_row_schema *cached(const struct lx_run *run, const char *id)
 {
     if (run->schema != NULL && strcmp(run->schema->id, id) == 0)
@@ -99,8 +118,29 @@ static void free_run(struct lx_run *run)
     lx_free(run->checked_files);
 }
 
+/* A part's slices are archived in order of time: where one failed, its later ones wait for the next
+ * plan. */
+static void skip_rest(struct lx_plan *plan, size_t failed)
+{
+    const struct lx_batch_plan *bad = &plan->batches[failed];
+    for (size_t i = failed + 1; i < plan->batch_count; i++) {
+        struct lx_batch_plan *batch = &plan->batches[i];
+        size_t kept = 0;
+        for (size_t s = 0; s < batch->slice_count; s++) {
+            bool skip = false;
+            for (size_t b = 0; b < bad->slice_count && !skip; b++)
+                skip = bad->slices[b].part == batch->slices[s].part;
+            if (skip)
+                batch->rows -= batch->slices[s].rows;
+            else
+                batch->slices[kept++] = batch->slices[s];
+        }
+        batch->slice_count = kept;
+    }
+}
+
 /* One round: everything that the plan holds. *again: the table moved under it. */
-static enum lx_status work_off(struct lx_run *run, const struct lx_plan *plan, bool *again,
+static enum lx_status work_off(struct lx_run *run, struct lx_plan *plan, bool *again,
                                struct lx_err *err)
 {
     *again = false;
@@ -117,11 +157,12 @@ static enum lx_status work_off(struct lx_run *run, const struct lx_plan *plan, b
         enum lx_status status = lx_batch_run(run, plan, &plan->batches[i], err);
         if (status == LX_E_AGAIN) {
             *again = true;
+            skip_rest(plan, i);
             continue;
         }
         if (status != LX_OK)
             return status;
-        LX_TRY(lx_settle(run, false, err));
+        LX_TRY(lx_settle_batch(run, &plan->batches[i], err));
     }
     return LX_OK;
 }

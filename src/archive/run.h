@@ -57,6 +57,9 @@ void lx_run_note(const struct lx_run *run, enum lx_event_kind kind, const char *
 LX_MUST_CHECK enum lx_status lx_run_step(const struct lx_run *run, enum lx_step step,
                                          struct lx_err *err);
 int64_t lx_run_ms(const struct lx_run *run); /* monotonic */
+/* The parts; while a guarded delete waits on the server, so do we, within delete_wait_ms. */
+LX_MUST_CHECK enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_parts *parts,
+                                          struct lx_err *err);
 /* The schema of this id, from the cache or the ledger; borrowed. LX_E_NOTFOUND. */
 LX_MUST_CHECK enum lx_status lx_run_schema(struct lx_run *run, const char *id,
                                            const struct lx_row_schema **schema, struct lx_err *err);
@@ -183,9 +186,9 @@ void lx_proof_sums(const struct lx_proof *proof, int64_t *rows, uint64_t *sum, u
  * the store as the ledger has them. Made by lx_warrant_make alone; delete.c takes nothing else. */
 struct lx_warrant;
 
-LX_MUST_CHECK enum lx_status lx_warrant_make(struct lx_run *run,
-                                             const struct lx_segment *const *segments, size_t count,
-                                             struct lx_warrant **warrant, struct lx_err *err);
+LX_MUST_CHECK enum lx_status lx_warrant_make(struct lx_run *run, const char *const *ids,
+                                             size_t count, struct lx_warrant **warrant,
+                                             struct lx_err *err);
 void lx_warrant_free(struct lx_warrant *warrant);
 size_t lx_warrant_count(const struct lx_warrant *warrant);
 const struct lx_segment *lx_warrant_segment(const struct lx_warrant *warrant, size_t index);
@@ -200,6 +203,31 @@ LX_MUST_CHECK enum lx_status lx_warrant_holds(struct lx_run *run, const struct l
  * writer was faster; nothing was committed, plan again. */
 LX_MUST_CHECK enum lx_status lx_batch_run(struct lx_run *run, const struct lx_plan *plan,
                                           const struct lx_batch_plan *batch, struct lx_err *err);
+
+/* -- delete.c ------------------------------------------------------------------------------------- */
+
+/* A part whose segments may leave. */
+struct lx_leave {
+    const struct lx_hot_part *part;
+    struct lx_warrant *warrant;
+};
+
+/* Guards, deletes, judges and records whole parts of one partition: one statement. Parts that the
+ * guard does not find to be exactly their segments, or not old as a whole, stay, silently: they are
+ * looked at again. Refusals of the server end up in the report (run->no_more_deletes). */
+LX_MUST_CHECK enum lx_status lx_delete_whole(struct lx_run *run, const struct lx_leave *leaves,
+                                             size_t count, struct lx_err *err);
+/* The same for the old rows of partly old parts of one partition, at most LX_MASK_PARTS: a mask that
+ * carries its guards. */
+LX_MUST_CHECK enum lx_status lx_delete_masked(struct lx_run *run, const struct lx_leave *leaves,
+                                              size_t count, struct lx_err *err);
+
+/* -- record.c ------------------------------------------------------------------------------------- */
+
+/* Records that the rows of these segments left ClickHouse; `audit` becomes part of the commit. */
+LX_MUST_CHECK enum lx_status lx_record(struct lx_run *run, const struct lx_segment *segments,
+                                       size_t count, int64_t ended_at, json_t *audit,
+                                       struct lx_err *err);
 
 /* -- settle.c -----------------------------------------------------------------------------------
  */
