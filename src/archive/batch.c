@@ -174,9 +174,12 @@ static enum lx_status read_slices(struct lx_batch *batch, size_t first, size_t l
         return lx_err_memory(err);
     for (size_t i = first; i < last; i++)
         parts[i - first] = slices[i].part->name;
-    const struct lx_hot_read read = {parts,           last - first,     batch->schema,
-                                     slices[first].from, slices[first].to, 0,
-                                     UINT64_MAX};
+    const struct lx_hot_read read = {.parts = parts,
+                                     .part_count = last - first,
+                                     .schema = batch->schema,
+                                     .from = slices[first].from,
+                                     .to = slices[first].to,
+                                     .hash_to = UINT64_MAX};
     enum lx_status status = hot->ops->read(hot->self, &read, &stream, err);
     while (status == LX_OK) {
         struct lx_hot_rows rows = {0};

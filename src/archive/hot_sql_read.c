@@ -13,7 +13,7 @@ struct lx_hot_stream {
     size_t part_count;
     struct lx_ch_type time_type;
     size_t time_field; /* SIZE_MAX in a stream of hashes */
-    bool has_unreadable;
+    bool has_unreadable, has_compare;
     const struct lx_column **columns;
     uint32_t *part_of;
     int64_t *seconds;
@@ -158,6 +158,16 @@ enum lx_status lx_hot_sql_read(void *self, const struct lx_hot_read *read,
     return LX_OK;
 }
 
+static enum lx_status add_compare(const struct lx_hot_sql *hot, const struct lx_row_schema *compare,
+                                  struct lx_buf *sql)
+{
+    LX_TRY(lx_buf_text(sql, ", if("));
+    LX_TRY(lx_hot_sql_strange(hot, compare, sql));
+    LX_TRY(lx_buf_text(sql, ", h, "));
+    LX_TRY(lx_row_schema_hash_sql(compare, sql));
+    return lx_buf_text(sql, ")");
+}
+
 enum lx_status lx_hot_sql_hashes(void *self, const struct lx_hot_read *read,
                                  struct lx_hot_stream **out, struct lx_err *err)
 {
@@ -169,11 +179,14 @@ enum lx_status lx_hot_sql_hashes(void *self, const struct lx_hot_read *read,
     if (status == LX_OK)
         status = lx_row_schema_hash_sql(read->schema, &sql);
     if (status == LX_OK)
-        status = lx_buf_text(&sql, ", ifNull(");
+        status = lx_buf_text(&sql, " AS h, ifNull(");
     if (status == LX_OK)
         status = lx_hot_sql_seconds(hot, &sql);
     if (status == LX_OK)
         status = lx_buf_text(&sql, ", 0)");
+    if (status == LX_OK && read->compare != NULL)
+        status = add_compare(hot, read->compare, &sql);
+    stream->has_compare = read->compare != NULL;
     if (status == LX_OK)
         status = add_where(hot, read, &sql);
     status = status != LX_OK
@@ -333,9 +346,13 @@ enum lx_status lx_hot_sql_next_hashes(void *self, struct lx_hot_stream *stream,
     *out = (struct lx_hot_hashes){0};
     if (block == NULL)
         return LX_OK;
-    if (block->column_count != 2 || block->columns[0].data.width != 8 ||
-        block->columns[1].data.width != 8)
+    size_t columns = stream->has_compare ? 3 : 2;
+    bool good = block->column_count == columns;
+    for (size_t i = 0; good && i < columns; i++)
+        good = block->columns[i].data.width == 8;
+    if (!good)
         return lx_err_set(err, LX_E_FORMAT, "the answer is not of hashes and times");
+    out->keys = (const uint64_t *)(const void *)block->columns[stream->has_compare ? 2 : 0].data.values;
     out->hashes = (const uint64_t *)(const void *)block->columns[0].data.values;
     out->seconds = (const int64_t *)(const void *)block->columns[1].data.values;
     out->rows = block->rows;

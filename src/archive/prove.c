@@ -54,8 +54,13 @@ static void name_column(const struct lx_run *run, const struct lx_prove_request 
     for (size_t s = 0; request->plan != NULL && s < request->plan->slice_count; s++) {
         const struct lx_slice *slice = &request->plan->slices[s];
         const char *part = slice->part->name;
-        const struct lx_hot_read read = {&part,       1,          request->schema, slice->from,
-                                         slice->to, hash, hash};
+        const struct lx_hot_read read = {.parts = &part,
+                                         .part_count = 1,
+                                         .schema = request->schema,
+                                         .from = slice->from,
+                                         .to = slice->to,
+                                         .hash_from = hash,
+                                         .hash_to = hash};
         struct lx_hot_stream *stream = NULL;
         struct lx_hot_rows rows = {0};
         if (hot->ops->read(hot->self, &read, &stream, NULL) != LX_OK)

@@ -67,8 +67,9 @@ static enum lx_status look_at(struct settling *s, const struct lx_hot_part *part
 static enum lx_status delete_group(struct lx_run *run, struct candidate *const *group, size_t count,
                                    bool whole, struct lx_err *err)
 {
-    struct lx_leave *leaves = lx_calloc(count, sizeof *leaves);
     size_t ready = 0;
+    LX_TRY(lx_start_writing(run, err)); /* what is deleted must be recorded */
+    struct lx_leave *leaves = lx_calloc(count, sizeof *leaves);
     enum lx_status status = leaves != NULL ? LX_OK : lx_err_memory(err);
     for (size_t i = 0; status == LX_OK && i < count; i++) {
         const char **ids = lx_calloc(group[i]->count, sizeof *ids);
@@ -92,8 +93,9 @@ static enum lx_status delete_group(struct lx_run *run, struct candidate *const *
     return status;
 }
 
-/* Candidates of one kind, partition by partition, in groups that one guard reads quickly. */
-static enum lx_status delete_all(struct settling *s, bool whole, struct lx_err *err)
+/* Candidates of one kind, partition by partition, in groups that one guard reads quickly. The first
+ * `skip` are left out. */
+static enum lx_status delete_all(struct settling *s, bool whole, size_t skip, struct lx_err *err)
 {
     struct candidate *group[GROUP_PARTS];
     size_t most = whole ? GROUP_PARTS : LX_MASK_PARTS;
@@ -103,7 +105,7 @@ static enum lx_status delete_all(struct settling *s, bool whole, struct lx_err *
         const char *partition = NULL;
         for (; i < s->count && count < most; i++) {
             struct candidate *candidate = &s->candidates[i];
-            if (candidate->whole != whole)
+            if (candidate->whole != whole || (skip > 0 && skip-- > 0))
                 continue;
             if (count > 0 && (strcmp(partition, candidate->part->partition) != 0 ||
                               rows + candidate->part->rows > LX_GUARD_ROWS))
@@ -122,7 +124,8 @@ static enum lx_status delete_all(struct settling *s, bool whole, struct lx_err *
 }
 
 static enum lx_status settle_parts(struct lx_run *run, const struct lx_hot_part *const *parts,
-                                   size_t count, bool masks, size_t *masked, struct lx_err *err)
+                                   size_t count, bool masks, size_t skip, size_t *masked,
+                                   struct lx_err *err)
 {
     struct settling s = {.run = run};
     s.candidates = lx_calloc(count + 1, sizeof *s.candidates);
@@ -130,12 +133,12 @@ static enum lx_status settle_parts(struct lx_run *run, const struct lx_hot_part 
     for (size_t i = 0; status == LX_OK && i < count; i++)
         status = look_at(&s, parts[i], err);
     if (status == LX_OK && !masks)
-        status = delete_all(&s, true, err);
+        status = delete_all(&s, true, 0, err);
     *masked = 0;
     for (size_t i = 0; i < s.count; i++)
         *masked += !s.candidates[i].whole;
     if (status == LX_OK && masks && *masked > 0)
-        status = delete_all(&s, false, err);
+        status = delete_all(&s, false, skip, err);
     free_settling(&s);
     return status;
 }
@@ -164,7 +167,7 @@ enum lx_status lx_settle_batch(struct lx_run *run, const struct lx_batch_plan *b
         return lx_err_memory(err);
     for (size_t i = 0; i < batch->slice_count; i++)
         parts[i] = batch->slices[i].part;
-    enum lx_status status = settle_parts(run, parts, batch->slice_count, false, &masked, err);
+    enum lx_status status = settle_parts(run, parts, batch->slice_count, false, 0, &masked, err);
     lx_free(parts);
     return soften(run, status, err);
 }
@@ -263,8 +266,8 @@ static enum lx_status parts_of_source(struct lx_run *run, struct lx_hot_parts *p
     return status;
 }
 
-static enum lx_status one_round(struct lx_run *run, bool masks, size_t *masked, bool *same,
-                                struct lx_err *err)
+static enum lx_status one_round(struct lx_run *run, bool masks, size_t skip, size_t *masked,
+                                bool *same, struct lx_err *err)
 {
     struct lx_hot_parts parts = {0};
     *masked = 0;
@@ -277,7 +280,7 @@ static enum lx_status one_round(struct lx_run *run, bool masks, size_t *masked, 
         for (size_t i = 0; status == LX_OK && i < parts.count; i++)
             all[i] = &parts.parts[i];
         if (status == LX_OK)
-            status = settle_parts(run, all, parts.count, masks, masked, err);
+            status = settle_parts(run, all, parts.count, masks, skip, masked, err);
         lx_free(all);
     }
     lx_hot_parts_free(&parts);
@@ -300,20 +303,20 @@ static enum lx_status look_for_gone(struct lx_run *run, struct lx_err *err)
 
 static enum lx_status settle(struct lx_run *run, bool masks, struct lx_err *err)
 {
-    size_t masked = 0, before = SIZE_MAX;
+    size_t masked = 0, skip = 0;
     bool same = true;
     LX_TRY(lx_ledger_refresh(run->o->ledger, err));
     if (!any_live(run))
         return LX_OK;
-    LX_TRY(lx_start_writing(run, err));
-    LX_TRY(one_round(run, false, &masked, &same, err));
-    /* One mask statement a round: parts have new names after each. It ends when a round does not
-     * make them fewer. */
-    while (masks && run->o->masks && same && masked > 0 && masked < before &&
-           !run->no_more_deletes) {
-        before = masked;
-        LX_TRY(one_round(run, true, &masked, &same, err));
-        LX_TRY(one_round(run, false, &masked, &same, err));
+    LX_TRY(one_round(run, false, 0, &masked, &same, err));
+    /* One mask statement a round: parts have new names after each. What a guard refused is skipped. */
+    while (masks && run->o->masks && same && masked > skip && !run->no_more_deletes) {
+        size_t before = masked;
+        LX_TRY(one_round(run, true, skip, &masked, &same, err));
+        if (!run->no_more_deletes)
+            LX_TRY(one_round(run, false, 0, &masked, &same, err));
+        if (masked >= before)
+            skip += LX_MASK_PARTS;
     }
     return LX_OK;
 }
