@@ -117,3 +117,13 @@ enum lx_status lx_ch_hash_rows(const struct lx_ch_hash_input *columns, size_t co
         LX_TRY(hash_column(&columns[i], rows, hashes, i == 0));
     return LX_OK;
 }
+
+uint64_t lx_ch_hash_value(const void *bytes, size_t size)
+{
+    return XXH3_64bits(bytes, size);
+}
+
+uint64_t lx_ch_hash_combine(uint64_t first, uint64_t second)
+{
+    return combine(first, second);
+}

@@ -248,10 +248,16 @@ LX_MUST_CHECK enum lx_status lx_ch_quote_text(struct lx_buf *sql, struct lx_str 
 #define LX_CH_HASH_NULL 0xC58AD2DA03D9A871u
 
 /* hashes[i] = xxh3(tuple(c1, c2, …)) of row i, as ClickHouse computes it, over values in
- * ClickHouse's bytes. A column whose `ready` is set is not hashed: its per-value hashes (UInt64)
- * are taken from it (columns that travel as text but are hashed as values). A column of a tuple
- * type cannot be `ready`: ClickHouse flattens tuples, so its elements stand in the chain one by
- * one. LX_E_BUG where a column has not `rows` rows; LX_E_MEMORY. */
+ * ClickHouse's bytes. A column whose `ready` is set is not hashed: its rows' hashes are taken from
+ * there and chained as they are.
+ *
+ * Beware of composed types: an array, a map or a tuple that stands in the tuple is no value of its
+ * own there. ClickHouse goes on with the chain: combine(hash so far, mixed length), then with each
+ * element. So xxh3(tuple(a, [b])) is not combine(xxh3(a), xxh3([b])), unless the array comes first.
+ * Where such a column is to be one value, write xxh3(tuple(c)) in its place: an UInt64, whose hash,
+ * lx_ch_hash_value of its 8 bytes, is `ready`.
+ *
+ * LX_E_BUG where a column has not `rows` rows; LX_E_MEMORY. */
 struct lx_ch_hash_input {
     const struct lx_ch_type *type; /* of the value; may be NULL: only the bytes count */
     const struct lx_column *values;
@@ -259,5 +265,8 @@ struct lx_ch_hash_input {
 };
 LX_MUST_CHECK enum lx_status lx_ch_hash_rows(const struct lx_ch_hash_input *columns, size_t count,
                                              int64_t rows, uint64_t *hashes);
+/* The hash of one value's bytes, and of two hashes in a row. */
+uint64_t lx_ch_hash_value(const void *bytes, size_t size);
+uint64_t lx_ch_hash_combine(uint64_t first, uint64_t second);
 
 #endif
