@@ -46,6 +46,9 @@ struct lx_parquet_column_options {
     bool bloom;                        /* a Bloom filter a row group */
     bool no_bounds;                    /* no minimum and maximum: neither chunk nor pages */
     bool no_dictionary;
+    /* Last column of a flat schema only: a file in which it holds nothing but NULLs is written
+     * without it. (A few bytes that nothing points to remain in each row group.) */
+    bool leave_out_empty;
     size_t page_bytes; /* 0: options.page_bytes */
 };
 

@@ -378,9 +378,28 @@ static enum lx_status make_info(struct lx_parquet_writer *writer, struct lx_err 
     return LX_OK;
 }
 
+/* Takes the last column out of what the footer says, where it was asked for and the column is
+ * empty. Only the row groups' metadata knew of it so far. */
+static void leave_out_empty(struct lx_parquet_writer *writer)
+{
+    size_t last = writer->column_count - 1;
+    const struct lx_pq_column_writer *column = &writer->columns[last];
+    if (!column->options.leave_out_empty || writer->column_count < 2 ||
+        writer->schema.field_count != writer->column_count || column->file_nulls != writer->rows)
+        return;
+    for (size_t i = 0; i < writer->group_count; i++) {
+        writer->groups[i].bytes -= writer->groups[i].chunks[last].bytes;
+        writer->groups[i].raw_bytes -= writer->groups[i].chunks[last].raw_bytes;
+    }
+    writer->schema.field_count--;
+    writer->schema.leaf_count--;
+    writer->column_count--;
+}
+
 static enum lx_status finish(struct lx_parquet_writer *writer, struct lx_err *err)
 {
     LX_TRY(lx_pq_writer_end_group(writer, err));
+    leave_out_empty(writer);
     LX_TRY(put_magic(writer, err));
     LX_TRY(write_indexes(writer, err));
     LX_TRY(add_sums(writer, err));
@@ -399,7 +418,10 @@ enum lx_status lx_parquet_writer_finish(struct lx_parquet_writer *writer,
         return lx_err_set(err, writer->broken, "the Parquet writer failed before");
     if (writer->finished)
         return lx_err_set(err, LX_E_BUG, "the Parquet file is finished already");
-    LX_TRY(lx_pq_writer_break(writer, finish(writer, err)));
+    size_t columns = writer->column_count; /* those that are freed at the end */
+    enum lx_status status = finish(writer, err);
+    writer->column_count = columns;
+    LX_TRY(lx_pq_writer_break(writer, status));
     writer->finished = true;
     if (info != NULL)
         *info = &writer->info;
