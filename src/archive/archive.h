@@ -86,7 +86,7 @@ struct lx_archive_options {
     struct lx_store *store;
     const char *shard;  /* "0" */
     const char *prefix; /* "events" */
-    const char *who; /* "user@host", for the audit of deletes */
+    const char *who;    /* "user@host", for the audit of deletes */
 
     int64_t after_days;
     bool delete_after;       /* DELETE_AFTER_ARCHIVE */

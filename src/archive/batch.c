@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-/* -- opening and closing --------------------------------------------------------------------------- */
+/* -- opening and closing
+ * --------------------------------------------------------------------------- */
 
 enum lx_status lx_batch_open(struct lx_run *run, const struct lx_plan *plan,
                              const struct lx_batch_plan *what, struct lx_batch *batch,
@@ -45,7 +46,8 @@ void lx_batch_close(struct lx_batch *batch)
     lx_buf_free(&batch->schema_json);
 }
 
-/* -- segments --------------------------------------------------------------------------------------- */
+/* -- segments
+ * --------------------------------------------------------------------------------------- */
 
 /* Rows that stay hot for a while are cut at days, so that they can go day by day. */
 static size_t cuts_of(const struct lx_run *run, const struct lx_slice *slice)
@@ -93,17 +95,19 @@ static enum lx_status make_segments(struct lx_batch *batch, struct lx_err *err)
     return LX_OK;
 }
 
-/* -- reading ---------------------------------------------------------------------------------------- */
+/* -- reading
+ * ---------------------------------------------------------------------------------------- */
 
 static enum lx_status unreadable(const struct lx_batch *batch, const struct lx_hot_rows *rows,
                                  struct lx_err *err)
 {
     struct lx_buf key = LX_BUF(2048);
     lx_row_text(batch->run, batch->schema, rows->columns, rows->unreadable_row, &key);
-    lx_err_set(err, LX_E_UNSUPPORTED,
-               "the column %s holds a value that its JSON text does not bring back, in the row with "
-               "%s",
-               rows->unreadable_name, lx_buf_cstr(&key));
+    lx_err_set(
+        err, LX_E_UNSUPPORTED,
+        "the column %s holds a value that its JSON text does not bring back, in the row with "
+        "%s",
+        rows->unreadable_name, lx_buf_cstr(&key));
     lx_err_hint(err, "nothing of this batch was archived or deleted; change or delete that row, or "
                      "convert the column to a type that is carried as it is");
     lx_buf_free(&key);
@@ -119,8 +123,9 @@ static enum lx_status find_segments(const struct lx_batch *batch, size_t first_s
     int64_t year = lx_floor_div(batch->what->month, 12);
     int64_t month = batch->what->month - year * 12;
     int64_t low = lx_civil_days(year, (unsigned)month + 1, 1) * LX_DAY_SECONDS;
-    int64_t high = lx_civil_days(month == 11 ? year + 1 : year, month == 11 ? 1 : (unsigned)month + 2,
-                                 1) * LX_DAY_SECONDS;
+    int64_t high =
+        lx_civil_days(month == 11 ? year + 1 : year, month == 11 ? 1 : (unsigned)month + 2, 1) *
+        LX_DAY_SECONDS;
     for (int64_t row = 0; row < rows->rows; row++) {
         size_t slice = first_slice + rows->part_of[row];
         size_t at = batch->first_segment[slice], end = batch->first_segment[slice + 1];
@@ -153,9 +158,8 @@ static enum lx_status take_rows(struct lx_batch *batch, size_t first_slice,
     LX_TRY(lx_to_file_convert(batch->to_file, rows->columns, rows->rows, &columns, err));
     run->report->encode_ms += lx_run_ms(run) - before;
     LX_TRY(lx_batch_append(batch, columns, 0, rows->rows, rows->hashes, *segment_of, err));
-    struct lx_event event = {.kind = LX_EVENT_PROGRESS,
-                             .rows = rows->rows,
-                             .total = run->report->planned_rows};
+    struct lx_event event = {
+        .kind = LX_EVENT_PROGRESS, .rows = rows->rows, .total = run->report->planned_rows};
     lx_run_tell(run, &event);
     return LX_OK;
 }
@@ -205,9 +209,11 @@ static enum lx_status check_counts(const struct lx_batch *batch, struct lx_err *
         for (size_t s = batch->first_segment[i]; s < batch->first_segment[i + 1]; s++)
             rows += batch->segments[s].rows;
         if (rows != batch->what->slices[i].rows)
-            return lx_err_set(err, LX_E_AGAIN, "the part %s had %lld rows when they were read, %lld "
-                              "when it was planned", batch->what->slices[i].part->name,
-                              (long long)rows, (long long)batch->what->slices[i].rows);
+            return lx_err_set(err, LX_E_AGAIN,
+                              "the part %s had %lld rows when they were read, %lld "
+                              "when it was planned",
+                              batch->what->slices[i].part->name, (long long)rows,
+                              (long long)batch->what->slices[i].rows);
     }
     return LX_OK;
 }

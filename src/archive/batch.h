@@ -64,8 +64,8 @@ void lx_batch_free_files(struct lx_batch *batch);
 /* Prepares an empty batch over a schema; free with lx_batch_close. The segments are the caller's to
  * add. */
 LX_MUST_CHECK enum lx_status lx_batch_open(struct lx_run *run, const struct lx_plan *plan,
-                                           const struct lx_batch_plan *what,
-                                           struct lx_batch *batch, struct lx_err *err);
+                                           const struct lx_batch_plan *what, struct lx_batch *batch,
+                                           struct lx_err *err);
 void lx_batch_close(struct lx_batch *batch);
 
 /* -- commit.c -- */
@@ -79,8 +79,7 @@ struct lx_table_change {
     json_t *table, *schema;
     struct lx_ledger_schema_entry entry;
 };
-LX_MUST_CHECK enum lx_status lx_table_change_make(struct lx_run *run,
-                                                  struct lx_table_change *made,
+LX_MUST_CHECK enum lx_status lx_table_change_make(struct lx_run *run, struct lx_table_change *made,
                                                   struct lx_change *change, struct lx_err *err);
 void lx_table_change_free(struct lx_table_change *made);
 

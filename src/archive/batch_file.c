@@ -14,7 +14,8 @@
 #define PENDING_BYTES (24 * LX_MIB)
 #define MAX_SIDE_BYTES (512 * LX_MIB)
 
-/* -- names ---------------------------------------------------------------------------------------- */
+/* -- names ----------------------------------------------------------------------------------------
+ */
 
 /* PREFIX/YYYY-MM/events_YYYYMMDD_HHMMSS.parquet: month of the events, time of the run, UTC; then
  * _1, _2, … A name that another writer took is skipped: the conditional PUT decides. */
@@ -36,17 +37,18 @@ static enum lx_status next_key(struct lx_run *run, int64_t month, char key[LX_MA
     char suffix[16] = "";
     if (number > 0)
         snprintf(suffix, sizeof suffix, "_%d", number);
-    int size = snprintf(key, LX_MAX_NAME,
-                        "%s/%04lld-%02d/%s_%04lld%02u%02u_%02u%02u%02u%s.parquet", run->o->prefix,
-                        (long long)lx_floor_div(month, 12), (int)(month - lx_floor_div(month, 12) * 12) + 1,
-                        run->word, (long long)now.year, now.month, now.day, now.hour, now.minute,
-                        now.second, suffix);
+    int size =
+        snprintf(key, LX_MAX_NAME, "%s/%04lld-%02d/%s_%04lld%02u%02u_%02u%02u%02u%s.parquet",
+                 run->o->prefix, (long long)lx_floor_div(month, 12),
+                 (int)(month - lx_floor_div(month, 12) * 12) + 1, run->word, (long long)now.year,
+                 now.month, now.day, now.hour, now.minute, now.second, suffix);
     return size > 0 && size < LX_MAX_NAME
                ? LX_OK
                : lx_err_set(err, LX_E_LIMIT, "the name of a file is too long: %s", key);
 }
 
-/* -- opening -------------------------------------------------------------------------------------- */
+/* -- opening --------------------------------------------------------------------------------------
+ */
 
 static enum lx_status sink_write(void *self, const void *bytes, size_t size, struct lx_err *err)
 {
@@ -122,7 +124,8 @@ static enum lx_status begin_file(struct lx_batch *batch, struct lx_err *err)
     return status;
 }
 
-/* -- rows ------------------------------------------------------------------------------------------ */
+/* -- rows
+ * ------------------------------------------------------------------------------------------ */
 
 static enum lx_status keep_hashes(struct lx_batch *batch, const uint64_t *hashes,
                                   const uint32_t *segment_of, size_t rows, struct lx_err *err)
@@ -135,9 +138,8 @@ static enum lx_status keep_hashes(struct lx_batch *batch, const uint64_t *hashes
         uint64_t *grown = lx_realloc(file->hashes, cap * sizeof *grown);
         if (grown != NULL)
             file->hashes = grown;
-        uint32_t *of = batch->any_side
-                           ? lx_realloc(file->segment_of, cap * sizeof *file->segment_of)
-                           : NULL;
+        uint32_t *of =
+            batch->any_side ? lx_realloc(file->segment_of, cap * sizeof *file->segment_of) : NULL;
         if (of != NULL)
             file->segment_of = of;
         if (grown == NULL || (batch->any_side && of == NULL))
@@ -231,7 +233,8 @@ enum lx_status lx_batch_append(struct lx_batch *batch, const struct lx_column *c
     return LX_OK;
 }
 
-/* -- ending a file ---------------------------------------------------------------------------------- */
+/* -- ending a file
+ * ---------------------------------------------------------------------------------- */
 
 /* What the file holds of each segment, as first written: for `ledger rebuild`. */
 static enum lx_status put_segments(struct lx_batch *batch, struct lx_err *err)
@@ -244,10 +247,10 @@ static enum lx_status put_segments(struct lx_batch *batch, struct lx_err *err)
             continue;
         snprintf(sum, sizeof sum, "%llu", (unsigned long long)s->file_sum);
         snprintf(xor, sizeof xor, "%llu", (unsigned long long)s->file_xor);
-        json_t *one = json_pack(
-            "{s:s,s:I,s:I,s:I,s:s,s:s}", "partition", s->slice->part->partition, "min",
-            (json_int_t)s->slice->part->min_block, "max", (json_int_t)s->slice->part->max_block,
-            "rows", (json_int_t)s->file_rows, "sum", sum, "xor", xor);
+        json_t *one = json_pack("{s:s,s:I,s:I,s:I,s:s,s:s}", "partition", s->slice->part->partition,
+                                "min", (json_int_t)s->slice->part->min_block, "max",
+                                (json_int_t)s->slice->part->max_block, "rows",
+                                (json_int_t)s->file_rows, "sum", sum, "xor", xor);
         if (one != NULL && s->from != LX_TIME_FIRST)
             json_object_set_new(one, "from", json_integer(s->from));
         if (one != NULL && s->to != LX_TIME_LAST)
@@ -315,7 +318,8 @@ static enum lx_status put_side_object(struct lx_batch *batch, struct lx_err *err
     const struct lx_put put = {.if_absent = true};
     struct lx_object object;
     if (status == LX_OK)
-        status = lx_store_put(batch->run->o->store, path, bytes.data, bytes.len, &put, &object, err);
+        status =
+            lx_store_put(batch->run->o->store, path, bytes.data, bytes.len, &put, &object, err);
     lx_buf_free(&bytes);
     return status;
 }
@@ -348,8 +352,8 @@ static char *bloom_tag(const struct lx_parquet_file_info *info)
         for (size_t g = 0; list != NULL && g < info->row_group_count; g++) {
             const struct lx_parquet_chunk *chunk = &info->row_groups[g].chunks[c];
             if (chunk->bloom_offset > 0)
-                json_array_append_new(list, json_pack("[I,i]", (json_int_t)chunk->bloom_offset,
-                                                      chunk->bloom_bytes));
+                json_array_append_new(
+                    list, json_pack("[I,i]", (json_int_t)chunk->bloom_offset, chunk->bloom_bytes));
         }
         if (json_array_size(list) > 0)
             json_object_set(all, info->columns[c].path, list);
@@ -413,8 +417,9 @@ static void quarantine(struct lx_batch *batch, int64_t size, struct lx_err *err)
     bool kept = lx_store_get(store, batch->file.key, &bytes, &object, NULL) == LX_OK &&
                 lx_store_put(store, key, bytes.data, bytes.len, &put, &object, NULL) == LX_OK;
     lx_buf_free(&bytes);
-    lx_err_hint(err, "no row was deleted: all stay in ClickHouse. The file was not recorded%s%s; test "
-                     "this machine's memory and the store, then run again",
+    lx_err_hint(err,
+                "no row was deleted: all stay in ClickHouse. The file was not recorded%s%s; test "
+                "this machine's memory and the store, then run again",
                 kept ? "; a copy is kept as " : "", kept ? key : "");
 }
 

@@ -61,8 +61,7 @@ struct questions {
 static void ask(struct questions *q, size_t check, const char *part,
                 const struct lx_row_schema *schema, int64_t from, int64_t to)
 {
-    q->sums[q->count] =
-        (struct lx_hot_sum){.part = part, .schema = schema, .from = from, .to = to};
+    q->sums[q->count] = (struct lx_hot_sum){.part = part, .schema = schema, .from = from, .to = to};
     q->of[q->count++] = check;
 }
 
@@ -77,7 +76,8 @@ static enum lx_status prepare(struct lx_run *run, struct lx_check *check, size_t
         const struct lx_row_schema *schema;
         const struct lx_segment *segment = check->segments[i];
         LX_TRY(lx_run_schema(run, segment->schema, &schema, err));
-        possible = possible && lx_segment_within(segment, check->part) && usable(schema, run->table);
+        possible =
+            possible && lx_segment_within(segment, check->part) && usable(schema, run->table);
         check->to = segment->to > check->to ? segment->to : check->to;
         check->schema = schema;
     }
@@ -111,14 +111,14 @@ static bool matches(const struct lx_check *check, const struct lx_hot_sum *sum, 
     uint64_t total = 0, xor = 0;
     for (size_t i = 0; i < check->count; i++) {
         const struct lx_segment *s = check->segments[i];
-        if (!all && !(s->from == sum->from && s->to == sum->to &&
-                      strcmp(s->schema, sum->schema->id) == 0))
+        if (!all &&
+            !(s->from == sum->from && s->to == sum->to && strcmp(s->schema, sum->schema->id) == 0))
             continue;
         rows += s->rows;
         total += s->sum;
-        xor ^= s->xor;
+        xor ^= s->xor ;
     }
-    return sum->rows == rows && sum->sum == total && sum->xor == xor && sum->strange == 0;
+    return sum->rows == rows && sum->sum == total && sum->xor == xor&&sum->strange == 0;
 }
 
 /* Without counting whole parts, a part that is gone and one without a row in range look alike: then
@@ -133,7 +133,7 @@ static void take(struct lx_check *check, const struct lx_hot_sum *sum, bool seve
         check->held = matches(check, sum, true) ? LX_HELD_EXACTLY : LX_HELD_DIFFERENT;
         check->rows = sum->rows;
         check->sum = sum->sum;
-        check->xor = sum->xor;
+        check->xor = sum->xor ;
         return;
     }
     if (check->held == LX_HELD_GONE)
@@ -167,8 +167,8 @@ enum lx_status lx_check_parts(struct lx_run *run, struct lx_check *checks, size_
         status = run->o->hot.ops->sums(run->o->hot.self, q.sums, q.count, whole, err);
     for (size_t i = 0; status == LX_OK && i < q.count; i++) {
         struct lx_check *check = &checks[q.of[i]];
-        take(check, &q.sums[i], check->schema == NULL,
-             i + 1 == q.count || q.of[i + 1] != q.of[i], whole);
+        take(check, &q.sums[i], check->schema == NULL, i + 1 == q.count || q.of[i + 1] != q.of[i],
+             whole);
     }
     lx_free(q.sums);
     lx_free(q.of);

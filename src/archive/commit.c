@@ -3,7 +3,8 @@
 
 #include "base/alloc.h"
 
-/* -- table and schema --------------------------------------------------------------------------------- */
+/* -- table and schema
+ * --------------------------------------------------------------------------------- */
 
 static enum lx_status make_table(const struct lx_run *run, json_t **table, struct lx_err *err)
 {
@@ -46,7 +47,8 @@ void lx_table_change_free(struct lx_table_change *made)
     json_decref(made->schema);
 }
 
-/* -- the commit ------------------------------------------------------------------------------------------ */
+/* -- the commit
+ * ------------------------------------------------------------------------------------------ */
 
 static size_t fill_segments(struct lx_batch *batch, struct lx_segment *segments)
 {
@@ -65,7 +67,8 @@ static size_t fill_segments(struct lx_batch *batch, struct lx_segment *segments)
             .to = from->to,
             .rows = from->rows,
             .sum = from->sum,
-            .xor = from->xor,
+            .xor = from->xor
+            ,
             .host = batch->run->table->host,
             .where = from->where,
             .where_count = from->where_count,
@@ -100,8 +103,7 @@ enum lx_status lx_batch_commit(struct lx_batch *batch, struct lx_err *err)
         .add_segments = segments,
         .info = commit_info(batch),
     };
-    enum lx_status status =
-        segments != NULL && change.info != NULL ? LX_OK : lx_err_memory(err);
+    enum lx_status status = segments != NULL && change.info != NULL ? LX_OK : lx_err_memory(err);
     if (status == LX_OK)
         change.add_segment_count = fill_segments(batch, segments);
     if (status == LX_OK)

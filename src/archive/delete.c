@@ -1,8 +1,9 @@
 /* Guard and delete: the only file of lynex from which rows leave ClickHouse.
  *
- * Nothing here deletes without a warrant (prove.c makes them, and nobody else), and without a guard:
- * ClickHouse is asked, immediately before, whether the rows about to go are the warrant's, by count
- * and sums of hashes computed now. What a delete did is judged by asking again, never by its answer. */
+ * Nothing here deletes without a warrant (prove.c makes them, and nobody else), and without a
+ * guard: ClickHouse is asked, immediately before, whether the rows about to go are the warrant's,
+ * by count and sums of hashes computed now. What a delete did is judged by asking again, never by
+ * its answer. */
 #include "archive/run.h"
 
 #include "base/alloc.h"
@@ -16,11 +17,11 @@ struct deleting {
     struct lx_run *run;
     const struct lx_leave *leaves;
     size_t count;
-    struct lx_check *checks;              /* the guard's answers, one a leave */
+    struct lx_check *checks;             /* the guard's answers, one a leave */
     const struct lx_segment ***segments; /* of each leave, from its warrant */
-    bool *go;                             /* the guard said yes */
-    bool *gone;                           /* judged afterwards */
-    int64_t now;                          /* the server's clock after the delete */
+    bool *go;                            /* the guard said yes */
+    bool *gone;                          /* judged afterwards */
+    int64_t now;                         /* the server's clock after the delete */
     struct lx_buf statement;
     char query_id[64];
 };
@@ -37,8 +38,7 @@ static void free_deleting(struct deleting *d)
 }
 
 static enum lx_status open_deleting(struct deleting *d, struct lx_run *run,
-                                    const struct lx_leave *leaves, size_t count,
-                                    struct lx_err *err)
+                                    const struct lx_leave *leaves, size_t count, struct lx_err *err)
 {
     *d = (struct deleting){.run = run, .leaves = leaves, .count = count};
     d->statement.max = STATEMENT_MAX;
@@ -56,13 +56,14 @@ static enum lx_status open_deleting(struct deleting *d, struct lx_run *run,
             return lx_err_memory(err);
         for (size_t s = 0; s < held; s++)
             d->segments[i][s] = lx_warrant_segment(leaves[i].warrant, s);
-        d->checks[i] = (struct lx_check){
-            .part = leaves[i].part, .segments = d->segments[i], .count = held};
+        d->checks[i] =
+            (struct lx_check){.part = leaves[i].part, .segments = d->segments[i], .count = held};
     }
     return LX_OK;
 }
 
-/* -- guard ---------------------------------------------------------------------------------------- */
+/* -- guard ----------------------------------------------------------------------------------------
+ */
 
 /* The same live segments as when the warrant was made: all of them, and no other that may go. */
 static enum lx_status same_live(const struct deleting *d, size_t i, bool *same, struct lx_err *err)
@@ -105,9 +106,10 @@ static bool within_breaker(const struct deleting *d)
     int64_t after = d->run->report->deleted_rows + rows_to_go(d);
     if (o->max_delete_rows == 0 || after <= o->max_delete_rows)
         return true;
-    lx_err_set(&why, LX_E_REFUSED, "this run would delete more than ARCHIVE_MAX_DELETE_ROWS=%lld "
-               "rows (%lld so far)", (long long)o->max_delete_rows,
-               (long long)d->run->report->deleted_rows);
+    lx_err_set(&why, LX_E_REFUSED,
+               "this run would delete more than ARCHIVE_MAX_DELETE_ROWS=%lld "
+               "rows (%lld so far)",
+               (long long)o->max_delete_rows, (long long)d->run->report->deleted_rows);
     lx_err_hint(&why, "the rows are archived and stay in ClickHouse; the next run deletes on, or "
                       "raise the limit");
     refuse(d->run, &why);
@@ -137,7 +139,8 @@ static enum lx_status guard(struct deleting *d, bool whole, size_t *going, struc
     return LX_OK;
 }
 
-/* -- record ---------------------------------------------------------------------------------------- */
+/* -- record
+ * ---------------------------------------------------------------------------------------- */
 
 static json_t *audit_parts(const struct deleting *d)
 {
@@ -149,10 +152,10 @@ static json_t *audit_parts(const struct deleting *d)
             continue;
         snprintf(sum, sizeof sum, "%llu", (unsigned long long)c->sum);
         snprintf(xor, sizeof xor, "%llu", (unsigned long long)c->xor);
-        json_t *part = json_pack("{s:s,s:s,s:I,s:I,s:s,s:s}", "name", d->leaves[i].part->name,
-                                 "partition", d->leaves[i].part->partition, "before",
-                                 (json_int_t)c->to, "rows", (json_int_t)c->rows, "sum", sum, "xor",
-                                 xor);
+        json_t *part =
+            json_pack("{s:s,s:s,s:I,s:I,s:s,s:s}", "name", d->leaves[i].part->name, "partition",
+                      d->leaves[i].part->partition, "before", (json_int_t)c->to, "rows",
+                      (json_int_t)c->rows, "sum", sum, "xor", xor);
         if (part == NULL || json_array_append_new(parts, part) != 0) {
             json_decref(parts);
             parts = NULL;
@@ -200,9 +203,8 @@ static enum lx_status record(struct deleting *d, const char *way, struct lx_err 
     enum lx_status status = LX_OK;
     if (count > 0) {
         json_t *audit = make_audit(d, way, rows);
-        status = audit != NULL
-                     ? lx_record(run, taken, count, d->now > 0 ? d->now : 1, audit, err)
-                     : lx_err_memory(err);
+        status = audit != NULL ? lx_record(run, taken, count, d->now > 0 ? d->now : 1, audit, err)
+                               : lx_err_memory(err);
         json_decref(audit);
         run->report->deleted_rows += rows;
         run->report->delete_statements++;
@@ -213,7 +215,8 @@ static enum lx_status record(struct deleting *d, const char *way, struct lx_err 
     return status;
 }
 
-/* -- whole parts ------------------------------------------------------------------------------------ */
+/* -- whole parts
+ * ------------------------------------------------------------------------------------ */
 
 static bool touched(const struct lx_hot_parts *parts, const struct lx_hot_part *part)
 {
@@ -225,7 +228,8 @@ static bool touched(const struct lx_hot_parts *parts, const struct lx_hot_part *
     return false;
 }
 
-/* The statement failed or its answer was lost: a part is gone only where nothing is in its blocks. */
+/* The statement failed or its answer was lost: a part is gone only where nothing is in its blocks.
+ */
 static enum lx_status judge_by_blocks(struct deleting *d, struct lx_err *err)
 {
     struct lx_hot_parts parts = {0};
@@ -304,7 +308,8 @@ enum lx_status lx_delete_whole(struct lx_run *run, const struct lx_leave *leaves
     return status;
 }
 
-/* -- masks ------------------------------------------------------------------------------------------- */
+/* -- masks
+ * ------------------------------------------------------------------------------------------- */
 
 /* A mask renames parts, so they are found by their blocks; the old rows are gone where no part that
  * touches these blocks has rows before the bound. */
@@ -348,13 +353,13 @@ static enum lx_status mask(struct deleting *d, size_t going, bool *worth_applyin
         const struct lx_check *check = &d->checks[i];
         if (d->go[i])
             masks[count++] = (struct lx_hot_mask){check->part->name, check->schema, check->to,
-                                                  check->rows, check->sum, check->xor};
+                                                  check->rows,       check->sum,    check->xor };
     }
     enum lx_status status = lx_run_step(run, LX_STEP_MASK, err);
     if (status == LX_OK) {
-        enum lx_status said = run->o->hot.ops->mask(
-            run->o->hot.self, d->leaves[0].part->partition, masks, count, run->o->delete_wait_ms,
-            &d->statement, d->query_id, &why);
+        enum lx_status said =
+            run->o->hot.ops->mask(run->o->hot.self, d->leaves[0].part->partition, masks, count,
+                                  run->o->delete_wait_ms, &d->statement, d->query_id, &why);
         status = lx_run_step(run, LX_STEP_DELETED, err);
         if (said == LX_E_BUSY)
             refuse(run, &why); /* it waits on the server: no read is possible until it ran */

@@ -84,8 +84,9 @@ struct lx_hot_read {
     size_t part_count;
     const struct lx_row_schema *schema;
     int64_t from, to;
-    /* Of hashes(): a second hash, over these columns; a row that holds more than defaults in columns
-     * outside of them has its row hash there too, so that it is like no other. NULL: none. */
+    /* Of hashes(): a second hash, over these columns; a row that holds more than defaults in
+     * columns outside of them has its row hash there too, so that it is like no other. NULL: none.
+     */
     const struct lx_row_schema *compare;
     /* Only rows with hash_from <= hash <= hash_to; 0 and UINT64_MAX: all. */
     uint64_t hash_from, hash_to;

@@ -352,7 +352,8 @@ enum lx_status lx_hot_sql_next_hashes(void *self, struct lx_hot_stream *stream,
         good = block->columns[i].data.width == 8;
     if (!good)
         return lx_err_set(err, LX_E_FORMAT, "the answer is not of hashes and times");
-    out->keys = (const uint64_t *)(const void *)block->columns[stream->has_compare ? 2 : 0].data.values;
+    out->keys =
+        (const uint64_t *)(const void *)block->columns[stream->has_compare ? 2 : 0].data.values;
     out->hashes = (const uint64_t *)(const void *)block->columns[0].data.values;
     out->seconds = (const int64_t *)(const void *)block->columns[1].data.values;
     out->rows = block->rows;

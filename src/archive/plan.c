@@ -5,8 +5,8 @@
  *   … any other                         compared by content (reconcile.c)
  *
  * Rows of one month are read together, small parts in one batch, large ones in slices of days, so
- * that a run can stop anywhere and each file holds one month. A part's slices come in order of time:
- * each moves the end of what is archived of it up. */
+ * that a run can stop anywhere and each file holds one month. A part's slices come in order of
+ * time: each moves the end of what is archived of it up. */
 #include "archive/run.h"
 
 #include "base/alloc.h"
@@ -23,8 +23,7 @@ enum lx_status lx_segments_of_part(const struct lx_ledger_state *state, const ch
     *count = 0;
     for (size_t i = 0; i < state->live_count; i++) {
         const struct lx_segment *segment = &state->live[i];
-        if (!lx_segment_touches(segment, source, part->partition, part->min_block,
-                                part->max_block))
+        if (!lx_segment_touches(segment, source, part->partition, part->min_block, part->max_block))
             continue;
         if (*count == cap) {
             cap = cap != 0 ? cap * 2 : 4;
@@ -119,7 +118,8 @@ static enum lx_status slice_part(struct maker *m, const struct view *view, struc
     return slice.rows > 0 ? add_slice(m, &slice, month, err) : LX_OK;
 }
 
-/* -- batches ------------------------------------------------------------------------------------- */
+/* -- batches -------------------------------------------------------------------------------------
+ */
 
 struct order {
     const struct lx_slice *slice;
@@ -139,7 +139,9 @@ static int by_time(const void *a, const void *b)
         order = compare(x->slice->from, y->slice->from);
     if (order == 0)
         order = compare(x->slice->to, y->slice->to);
-    return order != 0 ? order : x->slice->part < y->slice->part ? -1 : x->slice->part > y->slice->part;
+    return order != 0                        ? order
+           : x->slice->part < y->slice->part ? -1
+                                             : x->slice->part > y->slice->part;
 }
 
 static bool fits(const struct lx_batch_plan *batch, int64_t month, const struct lx_slice *slice)
@@ -152,8 +154,7 @@ static enum lx_status make_batches(struct maker *m, struct lx_err *err)
 {
     struct order *orders = lx_calloc(m->slice_count, sizeof *orders);
     m->plan->batches = lx_calloc(m->slice_count, sizeof *m->plan->batches);
-    enum lx_status status =
-        orders != NULL && m->plan->batches != NULL ? LX_OK : lx_err_memory(err);
+    enum lx_status status = orders != NULL && m->plan->batches != NULL ? LX_OK : lx_err_memory(err);
     for (size_t i = 0; status == LX_OK && i < m->slice_count; i++)
         orders[i] = (struct order){&m->slices[i], m->months[i]};
     if (status == LX_OK && m->slice_count > 1)
@@ -182,7 +183,8 @@ static enum lx_status make_batches(struct maker *m, struct lx_err *err)
     return status;
 }
 
-/* -- groups -------------------------------------------------------------------------------------- */
+/* -- groups --------------------------------------------------------------------------------------
+ */
 
 static bool shares_segment(const struct view *a, const struct view *b)
 {
@@ -243,9 +245,8 @@ static enum lx_status make_groups(struct maker *m, struct lx_err *err)
     m->plan->groups = lx_calloc(count + 1, sizeof *m->plan->groups);
     size_t *queue = lx_calloc(count + 1, sizeof *queue);
     bool *taken = lx_calloc(count + 1, sizeof *taken);
-    enum lx_status status = m->plan->groups != NULL && queue != NULL && taken != NULL
-                                ? LX_OK
-                                : lx_err_memory(err);
+    enum lx_status status =
+        m->plan->groups != NULL && queue != NULL && taken != NULL ? LX_OK : lx_err_memory(err);
     for (size_t i = 0; status == LX_OK && i < count; i++) {
         if (!m->views[i].differs || taken[i])
             continue;
@@ -258,7 +259,8 @@ static enum lx_status make_groups(struct maker *m, struct lx_err *err)
             status = group_add_part(m, group, &m->views[at], LX_TIME_FIRST, err);
             /* Sorted by partition and blocks: sharers of a segment stand near each other. */
             for (size_t j = 0; j < count; j++) {
-                if (taken[j] || !m->views[j].differs || !shares_segment(&m->views[at], &m->views[j]))
+                if (taken[j] || !m->views[j].differs ||
+                    !shares_segment(&m->views[at], &m->views[j]))
                     continue;
                 taken[j] = true;
                 queue[tail++] = j;
@@ -286,7 +288,8 @@ static enum lx_status group_all(struct maker *m, int64_t to, struct lx_err *err)
     return LX_OK;
 }
 
-/* -- the whole ------------------------------------------------------------------------------------ */
+/* -- the whole ------------------------------------------------------------------------------------
+ */
 
 static enum lx_status look_at_parts(struct maker *m, struct lx_err *err)
 {

@@ -27,14 +27,15 @@ const char *lx_proof_key(const struct lx_proof *proof)
     return proof->key;
 }
 
-void lx_proof_sums(const struct lx_proof *proof, int64_t *rows, uint64_t *sum, uint64_t *xor)
+void lx_proof_sums(const struct lx_proof *proof, int64_t *rows, uint64_t *sum, uint64_t * xor)
 {
     *rows = proof->rows;
     *sum = proof->sum;
-    *xor = proof->xor;
+    *xor = proof->xor ;
 }
 
-/* -- where it differs ---------------------------------------------------------------------------- */
+/* -- where it differs ----------------------------------------------------------------------------
+ */
 
 static bool same_value(const struct lx_column *a, int64_t i, const struct lx_column *b, int64_t j)
 {
@@ -95,11 +96,11 @@ static enum lx_status differs(const struct lx_run *run, const struct lx_prove_re
     return LX_E_MISMATCH;
 }
 
-/* -- the proof ------------------------------------------------------------------------------------ */
+/* -- the proof ------------------------------------------------------------------------------------
+ */
 
 static enum lx_status compare(const struct lx_run *run, const struct lx_prove_request *request,
-                              struct lx_file_scan *scan, struct lx_proof *proof,
-                              struct lx_err *err)
+                              struct lx_file_scan *scan, struct lx_proof *proof, struct lx_err *err)
 {
     struct lx_file_rows found = {0};
     int64_t next = 0;
@@ -110,8 +111,10 @@ static enum lx_status compare(const struct lx_run *run, const struct lx_prove_re
         if (lx_cancel_asked(run->o->cancel))
             return lx_err_set(err, LX_E_CANCELLED, "interrupted while proving %s", request->key);
         if (found.first != next || found.rows > request->rows - next)
-            return lx_err_set(err, LX_E_MISMATCH, "the proof failed: %s has rows that were not "
-                              "written", request->key);
+            return lx_err_set(err, LX_E_MISMATCH,
+                              "the proof failed: %s has rows that were not "
+                              "written",
+                              request->key);
         for (int64_t i = 0; i < found.rows; i++) {
             if (found.hashes[i] != request->hashes[next + i])
                 return differs(run, request, &found, i, err);
@@ -122,8 +125,10 @@ static enum lx_status compare(const struct lx_run *run, const struct lx_prove_re
     }
     proof->rows = next;
     if (next != request->rows)
-        return lx_err_set(err, LX_E_MISMATCH, "the proof failed: %s holds %lld rows, %lld were "
-                          "written", request->key, (long long)next, (long long)request->rows);
+        return lx_err_set(err, LX_E_MISMATCH,
+                          "the proof failed: %s holds %lld rows, %lld were "
+                          "written",
+                          request->key, (long long)next, (long long)request->rows);
     return LX_OK;
 }
 
@@ -146,8 +151,8 @@ enum lx_status lx_prove_file(struct lx_run *run, const struct lx_prove_request *
         .memory_bytes = (size_t)run->o->memory_bytes / 2,
     };
     enum lx_status status = lx_file_scan_open(&options, &scan, err);
-    if (status == LX_OK && (!lx_file_scan_value(scan, "lynex.batch", &batch) ||
-                            !lx_str_is(batch, request->batch)))
+    if (status == LX_OK &&
+        (!lx_file_scan_value(scan, "lynex.batch", &batch) || !lx_str_is(batch, request->batch)))
         status = lx_err_set(err, LX_E_CONFLICT, "%s is another batch's file", request->key);
     if (status == LX_OK)
         status = compare(run, request, scan, proof, err);
@@ -160,7 +165,8 @@ enum lx_status lx_prove_file(struct lx_run *run, const struct lx_prove_request *
     return LX_OK;
 }
 
-/* -- warrants ------------------------------------------------------------------------------------- */
+/* -- warrants -------------------------------------------------------------------------------------
+ */
 
 struct lx_warrant {
     struct lx_segment *segments;
@@ -235,9 +241,11 @@ static enum lx_status check_file(struct lx_run *run, const char *path, struct lx
     LX_TRY(status);
     if (object.size != file->size ||
         (file->etag != NULL && object.etag[0] != 0 && strcmp(object.etag, file->etag) != 0)) {
-        lx_err_set(err, LX_E_CORRUPT, "%s is not the object that was proven: size %lld and ETag %s, "
-                   "the ledger has %lld and %s", path, (long long)object.size, object.etag,
-                   (long long)file->size, file->etag != NULL ? file->etag : "none");
+        lx_err_set(err, LX_E_CORRUPT,
+                   "%s is not the object that was proven: size %lld and ETag %s, "
+                   "the ledger has %lld and %s",
+                   path, (long long)object.size, object.etag, (long long)file->size,
+                   file->etag != NULL ? file->etag : "none");
         lx_err_hint(err, "its rows stay in ClickHouse; find out who wrote the object, then run "
                          "lynex verify");
         return LX_E_CORRUPT;
@@ -249,7 +257,8 @@ enum lx_status lx_warrant_make(struct lx_run *run, const char *const *ids, size_
                                struct lx_warrant **out, struct lx_err *err)
 {
     struct lx_warrant *warrant = lx_calloc(1, sizeof *warrant);
-    if (warrant == NULL || (warrant->segments = lx_calloc(count, sizeof(struct lx_segment))) == NULL) {
+    if (warrant == NULL ||
+        (warrant->segments = lx_calloc(count, sizeof(struct lx_segment))) == NULL) {
         lx_free(warrant);
         return lx_err_memory(err);
     }

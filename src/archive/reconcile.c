@@ -7,8 +7,8 @@
  * After the commit, new segments say exactly what of these parts is hot and archived; the old ones
  * end. Memory is bounded: hashes are sorted in runs on disk.
  *
- * Columns: a segment is compared over its own columns, as reconcile_columns.c finds them in the table
- * of today. */
+ * Columns: a segment is compared over its own columns, as reconcile_columns.c finds them in the
+ * table of today. */
 #include "archive/reconcile.h"
 
 #include "archive/segment_hashes.h"
@@ -18,20 +18,21 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* -- hot: every row once ---------------------------------------------------------------------------- */
+/* -- hot: every row once
+ * ---------------------------------------------------------------------------- */
 
 static int64_t month_of(int64_t seconds)
 {
-    struct lx_civil civil = lx_civil_of_ms(lx_floor_div(seconds, LX_DAY_SECONDS) *
-                                           LX_DAY_SECONDS * 1000);
+    struct lx_civil civil =
+        lx_civil_of_ms(lx_floor_div(seconds, LX_DAY_SECONDS) * LX_DAY_SECONDS * 1000);
     return civil.year * 12 + (int64_t)civil.month - 1;
 }
 
 /* Where the part's segments are cut: at `aged`, then at days; see batch.c. */
 static int64_t next_cut(const struct lx_run *run, int64_t from, int64_t to)
 {
-    int64_t cut = from < run->aged ? run->aged
-                                   : (lx_floor_div(from, LX_DAY_SECONDS) + 1) * LX_DAY_SECONDS;
+    int64_t cut =
+        from < run->aged ? run->aged : (lx_floor_div(from, LX_DAY_SECONDS) + 1) * LX_DAY_SECONDS;
     return cut < to ? cut : to;
 }
 
@@ -39,8 +40,7 @@ static enum lx_status add_cuts(struct lx_reconcile *r, const struct lx_hot_part 
                                struct lx_err *err)
 {
     for (int64_t from = LX_TIME_FIRST; from < to;) {
-        struct lx_hot_segment *grown =
-            lx_realloc(r->hot, (r->hot_count + 1) * sizeof *grown);
+        struct lx_hot_segment *grown = lx_realloc(r->hot, (r->hot_count + 1) * sizeof *grown);
         if (grown == NULL)
             return lx_err_memory(err);
         int64_t cut = next_cut(r->run, from, to);
@@ -68,8 +68,7 @@ static enum lx_status take_hot(struct hot_pass *pass, const struct lx_hot_hashes
         if (pass->sides == NULL)
             continue;
         size_t at = 0;
-        while (at + 1 < pass->count &&
-               rows->seconds[i] >= pass->r->hot[pass->first + at].to)
+        while (at + 1 < pass->count && rows->seconds[i] >= pass->r->hot[pass->first + at].to)
             at++;
         struct lx_hot_segment *segment = &pass->r->hot[pass->first + at];
         segment->rows++;
@@ -139,7 +138,8 @@ static enum lx_status first_pass_part(struct hot_pass *pass, const struct lx_hot
     return status;
 }
 
-/* -- known: rows of the segments ------------------------------------------------------------------- */
+/* -- known: rows of the segments
+ * ------------------------------------------------------------------- */
 
 static enum lx_status add_known(void *context, uint64_t full, uint64_t key, struct lx_err *err)
 {
@@ -157,9 +157,11 @@ static enum lx_status read_known(struct lx_reconcile *r, const char *schema_id,
     return LX_OK;
 }
 
-/* -- matching ----------------------------------------------------------------------------------------- */
+/* -- matching
+ * ----------------------------------------------------------------------------------------- */
 
-/* Rows that are not matched yet, keyed by their own hash (with their second, where they are hot). */
+/* Rows that are not matched yet, keyed by their own hash (with their second, where they are hot).
+ */
 struct unmatched {
     struct lx_sorted_runs *hot;   /* NULL: all rows of the group's parts */
     struct lx_sorted_runs *known; /* NULL: all rows of the schema's segments */
@@ -171,8 +173,8 @@ static enum lx_status new_runs(const struct lx_reconcile *r, struct lx_sorted_ru
     return lx_sorted_runs_create((size_t)r->run->o->memory_bytes / 10, runs, err);
 }
 
-/* Walks both in order of the compared hash: rows of both are matched, copy by copy; the others go on
- * to the next comparison, keyed by their own hash. */
+/* Walks both in order of the compared hash: rows of both are matched, copy by copy; the others go
+ * on to the next comparison, keyed by their own hash. */
 static enum lx_status match(struct lx_sorted_runs *hot, struct lx_sorted_runs *known,
                             struct unmatched *left, struct lx_err *err)
 {
@@ -370,7 +372,8 @@ static enum lx_status compare_all(struct lx_reconcile *r, struct lx_err *err)
     return status;
 }
 
-/* -- commit ------------------------------------------------------------------------------------------ */
+/* -- commit
+ * ------------------------------------------------------------------------------------------ */
 
 /* Every new segment names the files that hold its rows: those of the segments it replaces, and the
  * new ones. */
@@ -386,8 +389,8 @@ static enum lx_status mark_files(struct lx_reconcile *r, struct lx_err *err)
                     LX_TRY(lx_where_mark(&segment->where, &segment->where_count,
                                          r->group->segments[s]->where[w].path, err));
         for (size_t f = 0; r->has_batch && f < r->batch.file_count; f++)
-            LX_TRY(lx_where_mark(&segment->where, &segment->where_count, r->batch.files[f].path,
-                                 err));
+            LX_TRY(
+                lx_where_mark(&segment->where, &segment->where_count, r->batch.files[f].path, err));
     }
     return LX_OK;
 }
@@ -408,10 +411,8 @@ static size_t fill_segments(const struct lx_reconcile *r, struct lx_segment *seg
             .to = from->to,
             .rows = from->rows,
             .sum = from->sum,
-            .xor = from->xor,
-            .host = r->run->table->host,
-            .where = from->where,
-            .where_count = from->where_count,
+            .xor = from->xor
+            , .host = r->run->table->host, .where = from->where, .where_count = from->where_count,
         };
         lx_ledger_new_id(&r->run->o->random, segments[count].id);
         memcpy(segments[count].schema, r->run->schema->id, sizeof segments[count].schema);
@@ -468,7 +469,8 @@ static enum lx_status commit(struct lx_reconcile *r, struct lx_err *err)
     return status;
 }
 
-/* -- the whole ----------------------------------------------------------------------------------------- */
+/* -- the whole
+ * ----------------------------------------------------------------------------------------- */
 
 /* Parts that have their names before and after were there meanwhile; so was the table. */
 static enum lx_status still_there(struct lx_reconcile *r, struct lx_err *err)

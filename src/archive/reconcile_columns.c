@@ -116,8 +116,7 @@ static enum lx_status hot_side(const struct lx_run *run, const struct lx_row_sch
     const char **old_types = lx_calloc(schema->field_count, sizeof *old_types);
     struct lx_row_schema *made = NULL;
     size_t count = 0;
-    enum lx_status status =
-        columns != NULL && old_types != NULL ? LX_OK : lx_err_memory(err);
+    enum lx_status status = columns != NULL && old_types != NULL ? LX_OK : lx_err_memory(err);
     for (size_t i = 0; status == LX_OK && i < schema->field_count; i++) {
         if (places[i].how == FOUND_LOST)
             continue;
@@ -126,7 +125,8 @@ static enum lx_status hot_side(const struct lx_run *run, const struct lx_row_sch
         columns[count++] = run->table->columns[places[i].column];
     }
     if (status == LX_OK && count == 0)
-        status = lx_err_set(err, LX_E_REFUSED, "no archived column of %s.%s is left in the table: "
+        status = lx_err_set(err, LX_E_REFUSED,
+                            "no archived column of %s.%s is left in the table: "
                             "old and new rows cannot be told from each other",
                             run->table->database, run->table->name);
     if (status == LX_OK)

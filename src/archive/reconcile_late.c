@@ -1,5 +1,5 @@
-/* Late rows: hot, not archived. They are read again and archived like any others: encoded, uploaded,
- * proven; which of the rows that come they are is told by their hashes.
+/* Late rows: hot, not archived. They are read again and archived like any others: encoded,
+ * uploaded, proven; which of the rows that come they are is told by their hashes.
  *
  * Month by month, each in ranges of hashes that fit in memory, so that the server sends little more
  * than is wanted. */
@@ -103,8 +103,10 @@ static enum lx_status pick(struct picking *p, const struct lx_hot_rows *rows, st
         if (!take(&p->chunk, rows->hashes[i]))
             continue;
         if (i == rows->unreadable_row)
-            return lx_err_set(err, LX_E_UNSUPPORTED, "the column %s of a late row holds a value that "
-                              "its JSON text does not bring back", rows->unreadable_name);
+            return lx_err_set(err, LX_E_UNSUPPORTED,
+                              "the column %s of a late row holds a value that "
+                              "its JSON text does not bring back",
+                              rows->unreadable_name);
         p->which[count] = (uint32_t)i;
         p->hashes[count++] = rows->hashes[i];
     }

@@ -1,5 +1,5 @@
-/* What a delete took, written down: the segments end; where other archivers replaced them meanwhile,
- * their rows are taken off the replacements. */
+/* What a delete took, written down: the segments end; where other archivers replaced them
+ * meanwhile, their rows are taken off the replacements. */
 #include "archive/run.h"
 
 #include "archive/segment_hashes.h"

@@ -31,8 +31,8 @@ static bool add_int(const struct lx_ch_type *type, struct lx_str value, struct l
         return lx_buf_text(text, time) == LX_OK;
     }
     if (type->kind == LX_CH_DATETIME || type->kind == LX_CH_DATE || type->kind == LX_CH_DATE32) {
-        int64_t seconds = type->kind == LX_CH_DATETIME ? (int64_t)bits
-                                                       : (int64_t)bits * LX_DAY_SECONDS;
+        int64_t seconds =
+            type->kind == LX_CH_DATETIME ? (int64_t)bits : (int64_t)bits * LX_DAY_SECONDS;
         lx_time_plain(seconds * 1000, time);
         return lx_buf_text(text, time) == LX_OK;
     }

@@ -85,18 +85,4 @@ LX_MUST_CHECK enum lx_status lx_delta_read_names(const char *text, json_t **root
                                                  struct lx_known_name **names, size_t *count,
                                                  struct lx_err *err);
 
-/* -- _lynex_raw -------------------------------------------------------------------------------- */
-
-LX_MUST_CHECK enum lx_status lx_base64_encode(struct lx_buf *out, struct lx_str bytes);
-/* Strict: padded, no blanks, no stray bits. */
-LX_MUST_CHECK enum lx_status lx_base64_decode(struct lx_buf *out, struct lx_str text);
-
-/* Appends `"name":"base64"` to an object that `out` holds so far without its brackets. */
-LX_MUST_CHECK enum lx_status lx_raw_add(struct lx_buf *out, const char *file_name,
-                                        struct lx_str bytes);
-/* The next pair of an object's text; *name and *base64 are views of it, or of `scratch`. *more is
- * false at the end. LX_E_FORMAT. Start with *pos = 0. */
-LX_MUST_CHECK enum lx_status lx_raw_next(struct lx_str text, size_t *pos, struct lx_buf *scratch,
-                                         struct lx_str *name, struct lx_str *base64, bool *more);
-
 #endif

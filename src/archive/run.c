@@ -89,8 +89,8 @@ enum lx_status lx_run_schema(struct lx_run *run, const char *id, const struct lx
         if (json == NULL)
             return lx_err_set(err, LX_E_NOTFOUND, "the ledger does not hold the row schema %s", id);
         LX_TRY(lx_row_schema_from_json(json, &schema, err));
-        struct lx_row_schema **grown = lx_realloc(
-            run->cache.schemas, (run->cache.count + 1) * sizeof(struct lx_row_schema *));
+        struct lx_row_schema **grown =
+            lx_realloc(run->cache.schemas, (run->cache.count + 1) * sizeof(struct lx_row_schema *));
         if (grown == NULL) {
             lx_row_schema_free(schema);
             return lx_err_memory(err);
@@ -180,9 +180,8 @@ static void tell_plan(struct lx_run *run, const struct lx_plan *plan)
                            : 0;
     for (size_t i = 0; i < plan->batch_count; i++) {
         int64_t rows = plan->batches[i].rows;
-        r->planned_files += run->o->file_rows > 0
-                                ? (rows + run->o->file_rows - 1) / run->o->file_rows
-                                : 1;
+        r->planned_files +=
+            run->o->file_rows > 0 ? (rows + run->o->file_rows - 1) / run->o->file_rows : 1;
     }
     struct lx_event event = {.kind = plan->rows > 0 ? LX_EVENT_FOUND : LX_EVENT_NOTHING,
                              .rows = plan->rows,

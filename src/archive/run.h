@@ -144,9 +144,9 @@ struct lx_check {
     size_t count;
     /* The answer, from the server, by content: */
     enum lx_held held;
-    int64_t to;          /* the furthest of the segments */
-    int64_t whole;       /* rows of the whole part, where asked for */
-    int64_t rows;        /* before `to` */
+    int64_t to;    /* the furthest of the segments */
+    int64_t whole; /* rows of the whole part, where asked for */
+    int64_t rows;  /* before `to` */
     uint64_t sum, xor;
     const struct lx_row_schema *schema; /* one for all segments; NULL: they have several */
 };
@@ -167,7 +167,8 @@ struct lx_prove_request {
     const struct lx_row_schema *schema;
     const uint64_t *hashes; /* by ClickHouse, in the file's row order */
     int64_t rows;
-    const struct lx_batch_plan *plan; /* where the rows came from: to name the column that differs */
+    const struct lx_batch_plan
+        *plan; /* where the rows came from: to name the column that differs */
 };
 
 /* The values of a row's sorting key, appended for messages; best effort. */
@@ -204,7 +205,8 @@ LX_MUST_CHECK enum lx_status lx_warrant_holds(struct lx_run *run, const struct l
 LX_MUST_CHECK enum lx_status lx_batch_run(struct lx_run *run, const struct lx_plan *plan,
                                           const struct lx_batch_plan *batch, struct lx_err *err);
 
-/* -- delete.c ------------------------------------------------------------------------------------- */
+/* -- delete.c -------------------------------------------------------------------------------------
+ */
 
 /* A part whose segments may leave. */
 struct lx_leave {
@@ -217,12 +219,13 @@ struct lx_leave {
  * looked at again. Refusals of the server end up in the report (run->no_more_deletes). */
 LX_MUST_CHECK enum lx_status lx_delete_whole(struct lx_run *run, const struct lx_leave *leaves,
                                              size_t count, struct lx_err *err);
-/* The same for the old rows of partly old parts of one partition, at most LX_MASK_PARTS: a mask that
- * carries its guards. */
+/* The same for the old rows of partly old parts of one partition, at most LX_MASK_PARTS: a mask
+ * that carries its guards. */
 LX_MUST_CHECK enum lx_status lx_delete_masked(struct lx_run *run, const struct lx_leave *leaves,
                                               size_t count, struct lx_err *err);
 
-/* -- record.c ------------------------------------------------------------------------------------- */
+/* -- record.c -------------------------------------------------------------------------------------
+ */
 
 /* Records that the rows of these segments left ClickHouse; `audit` becomes part of the commit. */
 LX_MUST_CHECK enum lx_status lx_record(struct lx_run *run, const struct lx_segment *segments,

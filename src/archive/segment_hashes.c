@@ -25,7 +25,8 @@ static enum lx_status take(struct reading *r, uint64_t full, uint64_t key, struc
     return r->visit(r->context, full, key, err);
 }
 
-/* -- side objects ---------------------------------------------------------------------------------- */
+/* -- side objects
+ * ---------------------------------------------------------------------------------- */
 
 typedef enum lx_status (*take_hash)(void *context, uint64_t hash, struct lx_err *err);
 
@@ -51,7 +52,8 @@ static enum lx_status take_side(void *context, uint64_t hash, struct lx_err *err
     return take(context, hash, hash, err);
 }
 
-/* -- files ------------------------------------------------------------------------------------------ */
+/* -- files
+ * ------------------------------------------------------------------------------------------ */
 
 /* Positions of the columns of `part` within `whole`, by name. */
 static enum lx_status map_fields(const struct lx_row_schema *whole,
@@ -144,7 +146,8 @@ static enum lx_status read_rows(struct reading *r, const struct lx_ledger_file *
             status = compare_hashes(r, &rows, at, columns, keys);
         for (int64_t i = 0; status == LX_OK && i < rows.rows; i++)
             if (wanted == NULL || is_wanted(wanted, rows.hashes[i]))
-                status = take(r, rows.hashes[i], r->compare != NULL ? keys[i] : rows.hashes[i], err);
+                status =
+                    take(r, rows.hashes[i], r->compare != NULL ? keys[i] : rows.hashes[i], err);
     }
     lx_file_scan_close(scan);
     lx_free(at);
@@ -158,11 +161,14 @@ static enum lx_status listed(struct reading *r, const char *path,
 {
     *file = lx_ledger_file(r->run->o->ledger, path);
     return *file != NULL ? LX_OK
-                         : lx_err_set(err, LX_E_CORRUPT, "a segment names %s, which the ledger does "
-                                      "not list", path);
+                         : lx_err_set(err, LX_E_CORRUPT,
+                                      "a segment names %s, which the ledger does "
+                                      "not list",
+                                      path);
 }
 
-/* -- side objects whose rows are needed -------------------------------------------------------------- */
+/* -- side objects whose rows are needed
+ * -------------------------------------------------------------- */
 
 static enum lx_status collect(void *context, uint64_t hash, struct lx_err *err)
 {
@@ -249,9 +255,11 @@ enum lx_status lx_segment_hashes(struct lx_run *run, const struct lx_segment *se
     r.compare = compare;
     LX_TRY(compare != NULL && has_side(segment) ? read_by_hash(&r, err) : read_where(&r, err));
     if (r.rows != segment->rows || r.sum != segment->sum || r.xor != segment->xor) {
-        lx_err_set(err, LX_E_CORRUPT, "the archived rows of blocks %lld to %lld of partition %s do "
-                   "not sum to what the ledger says", (long long)segment->min_block,
-                   (long long)segment->max_block, segment->partition);
+        lx_err_set(err, LX_E_CORRUPT,
+                   "the archived rows of blocks %lld to %lld of partition %s do "
+                   "not sum to what the ledger says",
+                   (long long)segment->min_block, (long long)segment->max_block,
+                   segment->partition);
         lx_err_hint(err, "nothing was deleted; run lynex verify to find the file that changed");
         return LX_E_CORRUPT;
     }

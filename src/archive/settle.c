@@ -30,7 +30,8 @@ static void free_settling(struct settling *s)
     lx_free(s->candidates);
 }
 
-/* Does the part hold segments that may go? Those that it meets and are due, all within its blocks. */
+/* Does the part hold segments that may go? Those that it meets and are due, all within its blocks.
+ */
 static enum lx_status look_at(struct settling *s, const struct lx_hot_part *part,
                               struct lx_err *err)
 {
@@ -172,10 +173,11 @@ enum lx_status lx_settle_batch(struct lx_run *run, const struct lx_batch_plan *b
     return soften(run, status, err);
 }
 
-/* -- what is gone already ------------------------------------------------------------------------- */
+/* -- what is gone already -------------------------------------------------------------------------
+ */
 
-/* Rows of the segment's range in parts that touch its blocks. Where its bounds lie within a day, the
- * whole day counts: then it is looked at again later. */
+/* Rows of the segment's range in parts that touch its blocks. Where its bounds lie within a day,
+ * the whole day counts: then it is looked at again later. */
 static bool has_rows(const struct lx_hot_parts *parts, const struct lx_segment *segment)
 {
     for (size_t i = 0; i < parts->count; i++) {
@@ -309,7 +311,8 @@ static enum lx_status settle(struct lx_run *run, bool masks, struct lx_err *err)
     if (!any_live(run))
         return LX_OK;
     LX_TRY(one_round(run, false, 0, &masked, &same, err));
-    /* One mask statement a round: parts have new names after each. What a guard refused is skipped. */
+    /* One mask statement a round: parts have new names after each. What a guard refused is skipped.
+     */
     while (masks && run->o->masks && same && masked > skip && !run->no_more_deletes) {
         size_t before = masked;
         LX_TRY(one_round(run, true, skip, &masked, &same, err));

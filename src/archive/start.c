@@ -1,5 +1,5 @@
-/* Before anything is done: is this the table that the ledger belongs to, do the clocks agree, do the
- * server's hashes mean what ours do, may all rows be seen? */
+/* Before anything is done: is this the table that the ledger belongs to, do the clocks agree, do
+ * the server's hashes mean what ours do, may all rows be seen? */
 #include "archive/run.h"
 
 #include "base/alloc.h"
@@ -47,9 +47,8 @@ enum lx_status lx_start_again(struct lx_run *run, bool *same, struct lx_err *err
         if (!*same) {
             /* Older pointers to the schema live on in batches: it moves to the cache. */
             if (run->schema != NULL) {
-                struct lx_row_schema **grown =
-                    lx_realloc(run->cache.schemas,
-                               (run->cache.count + 1) * sizeof(struct lx_row_schema *));
+                struct lx_row_schema **grown = lx_realloc(
+                    run->cache.schemas, (run->cache.count + 1) * sizeof(struct lx_row_schema *));
                 if (grown == NULL) {
                     status = lx_err_memory(err);
                     goto done;
@@ -85,10 +84,13 @@ static enum lx_status check_clock(const struct lx_run *run, struct lx_err *err)
     char a[LX_TIME_TEXT], b[LX_TIME_TEXT];
     lx_time_plain(ours * 1000, a);
     lx_time_plain(theirs * 1000, b);
-    lx_err_set(err, LX_E_REFUSED, "the clocks differ by %lld s: here it is %s UTC, on ClickHouse %s "
-               "UTC", (long long)skew, a, b);
-    lx_err_hint(err, "rows would be taken for older or younger than they are; set both clocks (NTP) "
-                     "and run again");
+    lx_err_set(err, LX_E_REFUSED,
+               "the clocks differ by %lld s: here it is %s UTC, on ClickHouse %s "
+               "UTC",
+               (long long)skew, a, b);
+    lx_err_hint(err,
+                "rows would be taken for older or younger than they are; set both clocks (NTP) "
+                "and run again");
     return LX_E_REFUSED;
 }
 
@@ -98,7 +100,8 @@ static enum lx_status check_ledger(const struct lx_run *run, struct lx_err *err)
     if (state->table == NULL) {
         if (state->version < 0)
             return LX_OK;
-        lx_err_set(err, LX_E_REFUSED, "the Delta table at the archive's root was not made by lynex");
+        lx_err_set(err, LX_E_REFUSED,
+                   "the Delta table at the archive's root was not made by lynex");
         lx_err_hint(err, "choose another root: S3_ARCHIVE_ROOT or ARCHIVE_URL");
         return LX_E_REFUSED;
     }
@@ -108,22 +111,29 @@ static enum lx_status check_ledger(const struct lx_run *run, struct lx_err *err)
     if (database == NULL || table == NULL || time == NULL)
         return lx_err_set(err, LX_E_FORMAT, "the ledger does not say which table it belongs to");
     if (strcmp(database, run->table->database) != 0 || strcmp(table, run->table->name) != 0) {
-        lx_err_set(err, LX_E_REFUSED, "the ledger at this root belongs to the table %s.%s, not to "
-                   "%s.%s", database, table, run->table->database, run->table->name);
-        lx_err_hint(err, "one table, one root: set S3_ARCHIVE_ROOT (or ARCHIVE_URL) to another root "
-                         "for this table");
+        lx_err_set(err, LX_E_REFUSED,
+                   "the ledger at this root belongs to the table %s.%s, not to "
+                   "%s.%s",
+                   database, table, run->table->database, run->table->name);
+        lx_err_hint(err,
+                    "one table, one root: set S3_ARCHIVE_ROOT (or ARCHIVE_URL) to another root "
+                    "for this table");
         return LX_E_REFUSED;
     }
     if (strcmp(time, run->table->time_column) != 0) {
-        lx_err_set(err, LX_E_REFUSED, "the ledger at this root was made with ARCHIVE_TIME_COLUMN=%s, "
-                   "now it is %s", time, run->table->time_column);
-        lx_err_hint(err, "segments are ranges of that column: set it back, or archive to a new root");
+        lx_err_set(err, LX_E_REFUSED,
+                   "the ledger at this root was made with ARCHIVE_TIME_COLUMN=%s, "
+                   "now it is %s",
+                   time, run->table->time_column);
+        lx_err_hint(err,
+                    "segments are ranges of that column: set it back, or archive to a new root");
         return LX_E_REFUSED;
     }
     return LX_OK;
 }
 
-/* -- cutoff -------------------------------------------------------------------------------------- */
+/* -- cutoff --------------------------------------------------------------------------------------
+ */
 
 static int64_t day_before(int64_t now, int64_t days)
 {
@@ -161,11 +171,12 @@ static void set_cutoff(struct lx_run *run)
              "REMOVE TTL; rows that ClickHouse deletes at the insert cannot be archived by anybody",
              run->table->database, run->table->name,
              (long long)(o->after_days + o->ttl_margin_days + 1));
-    lx_run_note(run, LX_EVENT_WARNING, more,
-                "the table's own TTL (%s) deletes rows after %lld days, ARCHIVE_AFTER_DAYS is %lld: "
-                "rows are archived from an age of %lld days on",
-                run->table->ttl_sql, (long long)ttl, (long long)o->after_days,
-                (long long)(ahead < o->after_days ? ahead : o->after_days));
+    lx_run_note(
+        run, LX_EVENT_WARNING, more,
+        "the table's own TTL (%s) deletes rows after %lld days, ARCHIVE_AFTER_DAYS is %lld: "
+        "rows are archived from an age of %lld days on",
+        run->table->ttl_sql, (long long)ttl, (long long)o->after_days,
+        (long long)(ahead < o->after_days ? ahead : o->after_days));
 }
 
 enum lx_status lx_start_writing(struct lx_run *run, struct lx_err *err)
@@ -177,7 +188,8 @@ enum lx_status lx_start_writing(struct lx_run *run, struct lx_err *err)
     return LX_OK;
 }
 
-/* -- a server that started again ----------------------------------------------------------------- */
+/* -- a server that started again -----------------------------------------------------------------
+ */
 
 static bool has_rows_again(const struct lx_hot_parts *parts, const struct lx_segment *segment)
 {
@@ -216,12 +228,13 @@ static enum lx_status revive(struct lx_run *run, struct lx_err *err)
             ids[count++] = segment->id;
     }
     if (status == LX_OK && count > 0) {
-        struct lx_change change = {.operation = "REVIVE",
-                                   .revive_segments = ids,
-                                   .revive_segment_count = count};
-        lx_run_note(run, LX_EVENT_WARNING, "it is compared by content now; nothing is lost or twice",
-                    "ClickHouse was started again, and %zu segments that were deleted shortly before "
-                    "have rows in their place", count);
+        struct lx_change change = {
+            .operation = "REVIVE", .revive_segments = ids, .revive_segment_count = count};
+        lx_run_note(
+            run, LX_EVENT_WARNING, "it is compared by content now; nothing is lost or twice",
+            "ClickHouse was started again, and %zu segments that were deleted shortly before "
+            "have rows in their place",
+            count);
         status = lx_start_writing(run, err);
         if (status == LX_OK)
             status = lx_ledger_commit(run->o->ledger, &change, NULL, err);
