@@ -148,11 +148,11 @@ LX_MUST_CHECK enum lx_status lx_archive_run(const struct lx_archive_options *opt
 struct lx_verified {
     int64_t rows;
     uint64_t sum, xor;
-    int64_t raw_bytes;
 };
 LX_MUST_CHECK enum lx_status lx_archive_verify_file(struct lx_store *store,
                                                     struct lx_ledger *ledger,
                                                     const struct lx_ledger_file *file,
+                                                    struct lx_pool *pool,
                                                     struct lx_verified *verified,
                                                     struct lx_err *err);
 

@@ -141,7 +141,7 @@ enum lx_status lx_file_scan_next(struct lx_file_scan *scan, struct lx_file_rows 
         status = lx_from_file_convert(scan->from, scan->arranged, count, &sent, err);
     }
     if (status == LX_OK && count > 0)
-        status = lx_row_schema_hash(scan->schema, sent, count, scan->hashes);
+        status = lx_row_schema_hash_rows(scan->schema, sent, count, scan->hashes, err);
     if (status != LX_OK) {
         lx_err_context(err, "reading back %s", scan->key);
         return status;

@@ -12,7 +12,9 @@
 static enum lx_status build_schema(const struct lx_run *run, const struct lx_hot_table *table,
                                    struct lx_row_schema **schema, struct lx_err *err)
 {
-    return lx_row_schema_build(table->columns, table->column_count, run->o->micros, schema, err);
+    /* Beside what the archive holds already: a column keeps its name in files as long as it can. */
+    return lx_row_schema_build_beside(table->columns, table->column_count, run->o->micros,
+                                      lx_ledger_state(run->o->ledger)->schema_string, schema, err);
 }
 
 static enum lx_status make_source(const struct lx_run *run, const struct lx_hot_table *table,
