@@ -1,4 +1,8 @@
-int main(void)
+#include "cmd/cmd.h"
+
+extern char **environ;
+
+int main(int argc, char **argv)
 {
-    return 0;
+    return lx_main(argc, argv, environ);
 }

@@ -17,8 +17,15 @@ void lx_text_duration(int64_t ms, char text[LX_SHORT_TEXT]);
 /* Columns that the text takes on a terminal: UTF-8, wide and combining characters counted so. */
 size_t lx_text_width(struct lx_str text);
 
-enum lx_color { LX_COLOR_NONE, LX_COLOR_BOLD, LX_COLOR_DIM, LX_COLOR_RED, LX_COLOR_GREEN,
-                LX_COLOR_YELLOW, LX_COLOR_CYAN };
+enum lx_color {
+    LX_COLOR_NONE,
+    LX_COLOR_BOLD,
+    LX_COLOR_DIM,
+    LX_COLOR_RED,
+    LX_COLOR_GREEN,
+    LX_COLOR_YELLOW,
+    LX_COLOR_CYAN
+};
 /* The escape sequence, or "" where there are no colours. */
 const char *lx_color(bool on, enum lx_color color);
 

@@ -1,0 +1,243 @@
+/* From arguments to a command: settings, streams, signals, exit status. */
+#include "cmd/cmd.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+const struct lx_command lx_commands[] = {
+    {"archive", "", "archive rows older than ARCHIVE_AFTER_DAYS, prove them, delete them",
+     "  --dry-run   say what would be archived and how each part would be deleted; write nothing\n"
+     "  --json      a report as JSON on stdout; logs go to stderr\n",
+     lx_cmd_archive},
+    {"ls", "[PREFIX]", "list what is archived, and what of it is still hot",
+     "  PREFIX      only files whose path starts so: events/2026-01\n"
+     "  --json      as JSON\n",
+     lx_cmd_ls},
+    {"verify", "[PREFIX]", "read archived files again and re-prove every row against the ledger",
+     "  PREFIX      only files whose path starts so\n"
+     "  --json      as JSON\n",
+     lx_cmd_verify},
+    {"inspect", "FILE", "show a Parquet file: schema, row groups, encodings, sizes per column",
+     "  FILE        a path in the archive (events/2026-01/….parquet) or of a local file\n"
+     "  --json      as JSON\n",
+     lx_cmd_inspect},
+    {"config", "", "show every setting, its value, and where it came from",
+     "  --set       only settings that differ from their defaults\n"
+     "  --json      as JSON\n"
+     "  --markdown, --env-example, --man   the reference, made from the table of settings\n",
+     lx_cmd_config},
+    {"iam", "", "print the S3 policy and the GRANT that these settings need, and nothing more",
+     "  --json      as JSON\n", lx_cmd_iam},
+    {"demo", "", "show it all on an embedded ClickHouse and a local directory",
+     "  --rows N    how many events (500000)\n"
+     "  --dir DIR   where (a new directory in /tmp); kept\n",
+     lx_cmd_demo},
+    {"help", "[COMMAND]", "explain a command, or all settings", "", lx_cmd_help},
+    {"version", "", "print the version", "", lx_cmd_version},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+/* -- arguments ----------------------------------------------------------------------------------
+ */
+
+bool lx_cmd_flag(struct lx_cmd *cmd, const char *name)
+{
+    char **args; /* ours: copied by the loader */
+    bool found = false;
+    size_t kept = 0;
+    memcpy(&args, &cmd->args, sizeof args);
+    for (size_t i = 0; i < cmd->arg_count; i++) {
+        if (strcmp(args[i], name) == 0)
+            found = true;
+        else
+            args[kept++] = args[i];
+    }
+    cmd->arg_count = kept;
+    return found;
+}
+
+const char *lx_cmd_operand(const struct lx_cmd *cmd, size_t n)
+{
+    return n < cmd->arg_count ? cmd->args[n] : NULL;
+}
+
+bool lx_cmd_args_done(struct lx_cmd *cmd, size_t operands)
+{
+    for (size_t i = 0; i < cmd->arg_count; i++) {
+        char nearest[128];
+        if (cmd->args[i][0] == '-' && cmd->args[i][1] != 0) {
+            fprintf(stderr, "lynex: there is no flag %s", cmd->args[i]);
+            if (lx_config_nearest_flag(lx_str_of(cmd->args[i]), NULL, nearest, sizeof nearest))
+                fprintf(stderr, "; the nearest is %s", nearest);
+            fprintf(stderr, "\n  what to do: lynex help\n");
+            return false;
+        }
+        if (i >= operands) {
+            fprintf(stderr, "lynex: one argument too many: %s\n  what to do: lynex help\n",
+                    cmd->args[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* -- saying ---------------------------------------------------------------------------------------
+ */
+
+int lx_cmd_exit_of(const struct lx_err *err)
+{
+    switch (err->status) {
+    case LX_OK: return LX_EXIT_DONE;
+    case LX_E_ARGUMENT: return LX_EXIT_USAGE;
+    case LX_E_CANCELLED: return LX_EXIT_INTERRUPTED;
+    case LX_E_MISMATCH:
+    case LX_E_CORRUPT: return LX_EXIT_PROOF;
+    default: return LX_EXIT_FAILED;
+    }
+}
+
+int lx_cmd_fail(const struct lx_cmd *cmd, const struct lx_err *err)
+{
+    bool color = cmd->color && isatty(STDERR_FILENO);
+    fprintf(stderr, "%slynex: %s%s\n", color ? "\x1b[31m" : "", err->text, color ? "\x1b[0m" : "");
+    if (err->hint[0] != 0)
+        fprintf(stderr, "  what to do: %s\n", err->hint);
+    return lx_cmd_exit_of(err);
+}
+
+int lx_cmd_print_json(json_t *document)
+{
+    int failed = document == NULL || json_dumpf(document, stdout, JSON_INDENT(2)) != 0 ||
+                 putchar('\n') == EOF || fflush(stdout) != 0;
+    json_decref(document);
+    if (failed) {
+        fprintf(stderr, "lynex: the report could not be printed\n");
+        return LX_EXIT_FAILED;
+    }
+    return LX_EXIT_DONE;
+}
+
+/* -- signals
+ * ---------------------------------------------------------------------------------------- */
+
+/* The one piece of global state: a signal handler cannot be handed anything. */
+static struct lx_cancel cancel_flag;
+
+static void on_signal(int number)
+{
+    (void)number;
+    lx_cancel_ask(&cancel_flag);
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: waits end early */
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* -- dispatch
+ * ---------------------------------------------------------------------------------------- */
+
+static const struct lx_command *find_command(const char *name)
+{
+    for (const struct lx_command *c = lx_commands; c->name != NULL; c++)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}
+
+static int no_command(const char *name)
+{
+    const char *nearest = NULL;
+    for (const struct lx_command *c = lx_commands; c->name != NULL; c++)
+        if (nearest == NULL && strncmp(c->name, name, 2) == 0)
+            nearest = c->name;
+    fprintf(stderr, "lynex: there is no command %s", name);
+    if (nearest != NULL)
+        fprintf(stderr, "; did you mean %s?", nearest);
+    fprintf(stderr, "\n  what to do: lynex help\n");
+    return LX_EXIT_USAGE;
+}
+
+static void set_streams(struct lx_cmd *cmd)
+{
+    const char *term = getenv("TERM");
+    cmd->json = lx_cmd_flag(cmd, "--json");
+    cmd->terminal = !cmd->json && isatty(STDOUT_FILENO);
+    cmd->color =
+        cmd->terminal && getenv("NO_COLOR") == NULL && term != NULL && strcmp(term, "dumb") != 0;
+    cmd->log = (struct lx_log){
+        .fd = cmd->json ? STDERR_FILENO : STDOUT_FILENO,
+        .level = (enum lx_log_level)cmd->config->log_level,
+        .json = cmd->config->log_format == LX_SET_FORMAT_JSON,
+        .clock = cmd->clock,
+    };
+}
+
+static int run_command(struct lx_cmd *cmd)
+{
+    const struct lx_command *command;
+    bool help = lx_cmd_flag(cmd, "--help") || lx_cmd_flag(cmd, "-h");
+    if (lx_cmd_flag(cmd, "--version"))
+        return lx_cmd_version(cmd);
+    if (cmd->arg_count == 0) {
+        int status = lx_cmd_help(cmd);
+        return help ? status : LX_EXIT_USAGE;
+    }
+    if (help)
+        return lx_cmd_help(cmd);
+    command = find_command(cmd->args[0]);
+    if (command == NULL)
+        return no_command(cmd->args[0]);
+    cmd->args++;
+    cmd->arg_count--;
+    set_streams(cmd);
+    int status = command->run(cmd);
+    lx_cmd_close(cmd);
+    if (fflush(stdout) != 0 && status == LX_EXIT_DONE) {
+        fprintf(stderr, "lynex: writing to stdout: %s\n", strerror(errno));
+        status = LX_EXIT_FAILED;
+    }
+    return status;
+}
+
+int lx_main(int argc, char **argv, char **environment)
+{
+    char directory[4096];
+    struct lx_config *config = NULL;
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_config_input input = {
+        .arg_count = argc > 0 ? (size_t)argc - 1 : 0,
+        .args = (const char *const *)argv + 1,
+        .environment = (const char *const *)environment,
+        .directory = getcwd(directory, sizeof directory),
+    };
+    struct lx_cmd cmd = {
+        .clock = lx_clock_system(), .random = lx_random_system(), .cancel = &cancel_flag};
+    /* Help and version must work also where a setting is wrong. */
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--version") == 0 || (i == 1 && strcmp(argv[i], "version") == 0))
+            return lx_cmd_version(&cmd);
+        if (strcmp(argv[i], "--") == 0)
+            break;
+    }
+    if (lx_config_load(&input, &config, &err) != LX_OK) {
+        lx_cmd_fail(&cmd, &err);
+        return LX_EXIT_USAGE;
+    }
+    cmd.config = config;
+    cmd.args = config->args;
+    cmd.arg_count = config->arg_count;
+    catch_signals();
+    int status = run_command(&cmd);
+    lx_config_free(config);
+    return status;
+}

@@ -1,0 +1,181 @@
+/* What commands open, by the settings: store, ledger, ClickHouse, the hot table, threads. */
+#include "cmd/cmd.h"
+
+#include "base/alloc.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define LOGGER "lynex.archiver"
+
+static void say(void *context, const char *text)
+{
+    const struct lx_cmd *cmd = context;
+    lx_log_write(&cmd->log, LX_LOG_WARNING, LOGGER, "%s", text);
+}
+
+static void say_notes(struct lx_cmd *cmd)
+{
+    if (cmd->said_notes)
+        return;
+    cmd->said_notes = true;
+    for (size_t i = 0; i < cmd->config->note_count; i++)
+        lx_log_write(&cmd->log, LX_LOG_INFO, LOGGER, "%s", cmd->config->notes[i]);
+}
+
+static const char *or_null(const char *text)
+{
+    return text[0] != 0 ? text : NULL;
+}
+
+static enum lx_status open_s3(struct lx_cmd *cmd, struct lx_err *err)
+{
+    const struct lx_config *c = cmd->config;
+    struct lx_s3_credentials keys;
+    const struct lx_s3_credential_sources sources = {
+        .access_key = or_null(c->access_key),
+        .secret_key = or_null(c->secret_key),
+        .session_token = or_null(c->session_token),
+        .profile = or_null(c->profile),
+        .credentials_file = or_null(c->credentials_file),
+        .config_file = or_null(c->config_file),
+        .say = say,
+        .say_context = cmd,
+    };
+    LX_TRY(lx_s3_find_credentials(&sources, &keys, err));
+    const char *region = c->target.region[0] != 0 ? c->target.region
+                         : keys.region[0] != 0    ? keys.region
+                                                  : "us-east-1";
+    const struct lx_s3_options options = {
+        .bucket = c->target.bucket,
+        .root = c->target.root,
+        .region = region,
+        .endpoint = or_null(c->target.endpoint),
+        .access_key = keys.access_key,
+        .secret_key = keys.secret_key,
+        .session_token = or_null(keys.session_token),
+        .storage_class = or_null(c->target.storage_class),
+        .sse = or_null(c->sse),
+        .ca_bundle = or_null(c->ca_bundle),
+        .virtual_host = c->addressing == LX_SET_ADDRESSING_VIRTUAL ||
+                        (c->addressing == LX_SET_ADDRESSING_AUTO && c->target.endpoint[0] == 0),
+        .part_size = (size_t)c->part_size,
+        .clock = cmd->clock,
+        .random = cmd->random,
+        .cancel = cmd->cancel,
+        .say = say,
+        .say_context = cmd,
+    };
+    enum lx_status status = lx_store_open_s3(&options, &cmd->store, err);
+    lx_s3_credentials_clear(&keys);
+    return status;
+}
+
+enum lx_status lx_cmd_open_store(struct lx_cmd *cmd, struct lx_err *err)
+{
+    if (cmd->store != NULL)
+        return LX_OK;
+    say_notes(cmd);
+    return cmd->config->target.is_directory
+               ? lx_store_open_dir(cmd->config->target.directory, cmd->clock, cmd->random,
+                                   &cmd->store, err)
+               : open_s3(cmd, err);
+}
+
+enum lx_status lx_cmd_open_ledger(struct lx_cmd *cmd, struct lx_err *err)
+{
+    if (cmd->ledger != NULL)
+        return LX_OK;
+    LX_TRY(lx_cmd_open_store(cmd, err));
+    const struct lx_ledger_options options = {
+        .store = cmd->store,
+        .clock = cmd->clock,
+        .random = cmd->random,
+        .cancel = cmd->cancel,
+        .single_writer = cmd->config->commit == LX_SET_COMMIT_SINGLE_WRITER,
+    };
+    return lx_ledger_open(&options, &cmd->ledger, err);
+}
+
+/* ARCHIVE_TABLE is TABLE or DATABASE.TABLE. */
+static enum lx_status split_table(struct lx_cmd *cmd, struct lx_err *err)
+{
+    const char *table = cmd->config->table, *dot = strchr(table, '.');
+    const char *database = cmd->config->servers[0].database;
+    if (dot != NULL) {
+        cmd->database = lx_strndup(table, (size_t)(dot - table));
+        cmd->table = lx_strdup(dot + 1);
+    } else {
+        cmd->database = lx_strdup(database != NULL ? database : "");
+        cmd->table = lx_strdup(table);
+    }
+    return cmd->database != NULL && cmd->table != NULL ? LX_OK : lx_err_memory(err);
+}
+
+enum lx_status lx_cmd_open_clickhouse(struct lx_cmd *cmd, struct lx_err *err)
+{
+    const struct lx_config *c = cmd->config;
+    if (cmd->hot_sql != NULL)
+        return LX_OK;
+    say_notes(cmd);
+    if (c->server_count > 1) {
+        lx_err_set(err, LX_E_UNSUPPORTED, "CLICKHOUSE_URL lists %zu servers", c->server_count);
+        lx_err_hint(err, "run lynex once for each shard, each with a root of its own "
+                         "(S3_ARCHIVE_ROOT)");
+        return LX_E_UNSUPPORTED;
+    }
+    LX_TRY(split_table(cmd, err));
+    const struct lx_ch_options options = {
+        .url = c->servers[0].url,
+        .user = or_null(c->servers[0].user),
+        .password = or_null(c->servers[0].password),
+        .database = or_null(cmd->database),
+        .ca_bundle = or_null(c->clickhouse_ca),
+        .libchdb = or_null(c->libchdb),
+        .compression = (enum lx_ch_compression)c->clickhouse_compression,
+        .idle_timeout_ms = (int)(c->clickhouse_idle * 1000),
+        .max_block_bytes = (size_t)c->memory / 2,
+        .clock = cmd->clock,
+        .random = cmd->random,
+        .cancel = cmd->cancel,
+    };
+    LX_TRY(lx_ch_open(&options, &cmd->client, err));
+    const struct lx_hot_sql_options hot = {
+        .client = cmd->client,
+        .database = or_null(cmd->database),
+        .table = cmd->table,
+        .time_column = c->time_column,
+        .clock = cmd->clock,
+        .random = cmd->random,
+        .cancel = cmd->cancel,
+    };
+    return lx_hot_sql_create(&hot, &cmd->hot_sql, &cmd->hot, err);
+}
+
+enum lx_status lx_cmd_open_pool(struct lx_cmd *cmd, struct lx_err *err)
+{
+    int64_t threads = cmd->config->threads;
+    if (cmd->pool != NULL)
+        return LX_OK;
+    if (threads == 0)
+        threads = sysconf(_SC_NPROCESSORS_ONLN);
+    /* The thread that asks works too. */
+    return lx_pool_create(threads > 1 ? (size_t)threads - 1 : 0, &cmd->pool, err);
+}
+
+void lx_cmd_close(struct lx_cmd *cmd)
+{
+    lx_hot_sql_free(cmd->hot_sql);
+    lx_ch_close(cmd->client);
+    lx_ledger_close(cmd->ledger);
+    lx_store_close(cmd->store);
+    lx_pool_destroy(cmd->pool);
+    lx_free(cmd->database);
+    lx_free(cmd->table);
+    cmd->hot_sql = NULL;
+    cmd->client = NULL;
+    cmd->ledger = NULL;
+    cmd->store = NULL;
+    cmd->pool = NULL;
+    cmd->database = cmd->table = NULL;
+}
