@@ -1,7 +1,38 @@
 # A short front for Meson. `make` alone builds build/lynex.
+#
+#   make setup    install what building and the demo need      make bench    benchmarks against peers
+#   make demo     see the main job in a minute                 make install  into PREFIX (/usr/local)
+#   make test     set up and pass all tests                    make clean    remove what was built
 BUILD ?= build
+PREFIX ?= /usr/local
+
 all: $(BUILD)/build.ninja
-	ninja -C $(BUILD)
+	@ninja -C $(BUILD) lynex
+
 $(BUILD)/build.ninja:
-	meson setup $(BUILD)
-.PHONY: all
+	@command -v meson >/dev/null || { echo "meson is missing: run make setup" >&2; exit 1; }
+	@meson setup --prefix $(PREFIX) $(BUILD) > /dev/null
+
+setup:
+	@scripts/setup
+
+demo: setup all
+	@$(BUILD)/lynex demo
+
+test:
+	@scripts/setup test
+	@test/run
+
+lint:
+	@scripts/lint
+
+bench: setup all
+	@bench/run
+
+install: all
+	@meson install -C $(BUILD) --no-rebuild --skip-subprojects
+
+clean:
+	rm -rf $(BUILD) build-*
+
+.PHONY: all setup demo test lint bench install clean

@@ -1,4 +1,5 @@
-/* Verify: a listed file read back and held against the sums that were proven when it was archived. */
+/* Verify: a listed file read back and held against the sums that were proven when it was archived.
+ */
 #include "archive/run.h"
 
 #include "archive/file_scan.h"
@@ -43,8 +44,10 @@ enum lx_status lx_archive_verify_file(struct lx_store *store, struct lx_ledger *
     struct lx_object object;
     *verified = (struct lx_verified){0};
     if (file->schema[0] == 0)
-        return lx_err_set(err, LX_E_UNSUPPORTED, "%s was not written by lynex: the ledger has no "
-                          "sums of its rows", file->path);
+        return lx_err_set(err, LX_E_UNSUPPORTED,
+                          "%s was not written by lynex: the ledger has no "
+                          "sums of its rows",
+                          file->path);
     const json_t *json = lx_ledger_schema(ledger, file->schema);
     enum lx_status status =
         json != NULL ? lx_row_schema_from_json(json, &schema, err)
@@ -55,8 +58,8 @@ enum lx_status lx_archive_verify_file(struct lx_store *store, struct lx_ledger *
     if (status == LX_OK)
         status = lx_store_head(store, lx_buf_cstr(&key), &object, err);
     if (status == LX_OK && object.size != file->size)
-        status = lx_err_set(err, LX_E_MISMATCH, "%s has %lld bytes, the ledger says %lld", file->path,
-                            (long long)object.size, (long long)file->size);
+        status = lx_err_set(err, LX_E_MISMATCH, "%s has %lld bytes, the ledger says %lld",
+                            file->path, (long long)object.size, (long long)file->size);
     if (status == LX_OK) {
         const struct lx_file_scan_options options = {.store = store,
                                                      .key = lx_buf_cstr(&key),

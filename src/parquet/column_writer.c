@@ -29,6 +29,7 @@ void lx_pq_column_init(struct lx_pq_column_writer *column, const struct lx_parqu
         column->options.codec = file->codec;
     if (column->options.level == 0)
         column->options.level = file->level;
+    column->options.bloom = column->options.bloom && lx_pq_bloom_fits(leaf->field);
     column->width = lx_pq_width_of(leaf->field);
     column->order = column->options.no_bounds ? LX_PQ_ORDER_NONE : lx_pq_order_of(leaf->field);
     column->page_bytes = page_bytes;
@@ -502,7 +503,7 @@ enum lx_status lx_pq_column_finish(struct lx_pq_column_writer *column,
     bool used = false;
     for (size_t i = 0; i < column->page_count; i++)
         used = used || column->pages[i].encoding == LX_PARQUET_RLE_DICTIONARY;
-    if (column->options.bloom && column->leaf->field->physical != LX_PARQUET_BOOLEAN)
+    if (column->options.bloom)
         LX_TRY(build_bloom(column, err));
     if (!used)
         return LX_OK;

@@ -56,6 +56,26 @@ enum lx_pq_order lx_pq_order_of(const struct lx_parquet_field *field)
     return LX_PQ_ORDER_NONE;
 }
 
+bool lx_pq_bloom_fits(const struct lx_parquet_field *field)
+{
+    switch (field->physical) {
+    case LX_PARQUET_INT32:
+    case LX_PARQUET_INT64: return true;
+    case LX_PARQUET_BYTE_ARRAY:
+        return field->logical.kind == LX_PARQUET_LOGICAL_STRING ||
+               field->logical.kind == LX_PARQUET_LOGICAL_ENUM ||
+               field->logical.kind == LX_PARQUET_LOGICAL_JSON;
+    case LX_PARQUET_FIXED_LEN_BYTE_ARRAY:
+        return field->logical.kind == LX_PARQUET_LOGICAL_UUID ||
+               field->logical.kind == LX_PARQUET_LOGICAL_DECIMAL;
+    case LX_PARQUET_BOOLEAN:
+    case LX_PARQUET_INT96:
+    case LX_PARQUET_FLOAT:
+    case LX_PARQUET_DOUBLE: break;
+    }
+    return false;
+}
+
 uint32_t lx_pq_width_of(const struct lx_parquet_field *field)
 {
     switch (field->physical) {

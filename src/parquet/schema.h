@@ -24,6 +24,9 @@ enum lx_pq_order {
 /* UUIDs have none: ClickHouse up to 26.8 compares their bounds in an order of its own and skips
  * row groups that match (ClickHouse#118371), and bounds of random ids help nobody. */
 enum lx_pq_order lx_pq_order_of(const struct lx_parquet_field *field);
+/* Does every reader ask a Bloom filter for the bytes that we put in? DuckDB 1.5 hashes the escaped
+ * form of plain bytes; floats have two zeros, and NaNs. */
+bool lx_pq_bloom_fits(const struct lx_parquet_field *field);
 /* Bytes of a value in a FIXED column; 0 for BYTE_ARRAY. */
 uint32_t lx_pq_width_of(const struct lx_parquet_field *field);
 /* a < b: negative, equal: 0. Both of the right width for their order. NaN compares as equal. */

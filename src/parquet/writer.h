@@ -43,8 +43,10 @@ struct lx_parquet_column_options {
     enum lx_parquet_encoding encoding; /* PLAIN, RLE (BOOLEAN), RLE_DICTIONARY, DELTA_*, BYTE_… */
     enum lx_parquet_codec codec;       /* AUTO: as options.codec */
     int level;                         /* zstd, 1 to 19; 0: by effort */
-    bool bloom;                        /* a Bloom filter a row group */
-    bool no_bounds;                    /* no minimum and maximum: neither chunk nor pages */
+    /* A Bloom filter a row group; of integers, times, decimals, UUIDs, STRING, ENUM and JSON only:
+     * on plain bytes DuckDB asks it for another text, on floats -0.0 = 0.0 would be missed. */
+    bool bloom;
+    bool no_bounds; /* no minimum and maximum: neither chunk nor pages */
     bool no_dictionary;
     /* Last column of a flat schema only: a file in which it holds nothing but NULLs is written
      * without it. (A few bytes that nothing points to remain in each row group.) */

@@ -1,0 +1,179 @@
+# Sourced by the end-to-end tests: real servers on free ports, a directory of its own, assertions that
+# print what differed, nothing left behind.
+#
+#   . "$(dirname "$0")/lib.sh"
+#   ch_start; rgw_start
+#   sql "SELECT 1"; lynex archive
+#   equal "what it means" "$expected" "$actual"
+#   done_testing
+set -uo pipefail
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+TOP=$(cd "$HERE/../.." && pwd)
+BED=$TOP/test/testbed
+LYNEX_BIN=${LYNEX_BIN:-$TOP/build-test/lynex}
+export LIBCHDB=${LIBCHDB:-$TOP/.deps/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so}
+T=$(mktemp -d "${TMPDIR:-/tmp}/lynex-e2e.XXXXXX")
+FAILED=0
+CHECKS=0
+RGW_USED=
+CH_DIRS=()
+BACKGROUND=()
+
+cleanup() {
+    local status=$? pid dir
+    for pid in "${BACKGROUND[@]:-}"; do
+        [ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+    done
+    for dir in "${CH_DIRS[@]:-}"; do
+        [ -n "$dir" ] && "$BED/clickhouse" kill "$dir" >/dev/null 2>&1
+    done
+    [ -n "$RGW_USED" ] && "$BED/rgw" clean "$T/rgw" >/dev/null 2>&1
+    if [ "$FAILED" -eq 0 ] && [ "$status" -eq 0 ] && [ -z "${KEEP:-}" ]; then
+        rm -rf "$T"
+    else
+        echo "# kept for looking: $T"
+    fi
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# -- assertions ------------------------------------------------------------------------------------
+
+pass() { CHECKS=$((CHECKS + 1)); echo "ok - $1"; }
+fail() {
+    CHECKS=$((CHECKS + 1))
+    FAILED=$((FAILED + 1))
+    echo "not ok - $1"
+    shift
+    printf '#   %s\n' "$@"
+}
+equal() { # what expected actual
+    if [ "$2" = "$3" ]; then pass "$1"; else
+        fail "$1"
+        diff <(printf '%s\n' "$2") <(printf '%s\n' "$3") | head -20 | sed 's/^/#   /'
+    fi
+}
+contains() { # what needle haystack
+    case $3 in *"$2"*) pass "$1" ;; *) fail "$1" "missing: $2" "in: $(printf '%s' "$3" | tail -12)" ;; esac
+}
+lacks() { # what needle haystack
+    case $3 in *"$2"*) fail "$1" "present: $2" "in: $(printf '%s' "$3" | grep -F -- "$2" | head -3)" ;; *) pass "$1" ;; esac
+}
+status_is() { # what expected actual [output]
+    if [ "$2" -eq "$3" ]; then pass "$1"; else fail "$1" "exit status $3, expected $2" "$(printf '%s' "${4:-}" | tail -12)"; fi
+}
+at_most() { # what limit actual
+    if awk -v a="$3" -v b="$2" 'BEGIN { exit !(a <= b) }'; then pass "$1 ($3 <= $2)"; else fail "$1" "$3 is more than $2"; fi
+}
+done_testing() {
+    echo "1..$CHECKS"
+    [ "$FAILED" -eq 0 ] || { echo "# $FAILED of $CHECKS failed"; exit 1; }
+    exit 0
+}
+
+# -- servers ---------------------------------------------------------------------------------------
+
+# N free ports in a row, below the range that the kernel hands out.
+free_ports() {
+    local n=${1:-1} base p
+    for _ in $(seq 200); do
+        base=$((10000 + RANDOM % 20000))
+        for ((p = base; p < base + n; p++)); do
+            if (: <>"/dev/tcp/127.0.0.1/$p") 2>/dev/null; then continue 2; fi
+        done
+        echo "$base"
+        return
+    done
+    echo "no free ports" >&2
+    exit 1
+}
+
+# ch_start [NAME]: users.d.xml and profiles.d.xml may lie in $T/NAME before. Sets CH_PORT.
+ch_start() {
+    local name=${1:-ch} tries
+    CH_DIR=$T/$name
+    mkdir -p "$CH_DIR"
+    CH_DIRS+=("$CH_DIR")
+    for tries in 1 2 3; do
+        [ -f "$CH_DIR/http_port" ] && CH_PORT=$(cat "$CH_DIR/http_port") || CH_PORT=$(free_ports 2)
+        "$BED/clickhouse" start "$CH_DIR" "$CH_PORT" $((CH_PORT + 1)) && return 0
+        rm -f "$CH_DIR/http_port"
+    done
+    echo "not ok - ClickHouse did not start"
+    exit 1
+}
+ch_stop() { "$BED/clickhouse" stop "$CH_DIR"; }
+ch_kill() { "$BED/clickhouse" kill "$CH_DIR"; }
+ch_restart() { ch_start "$(basename "$CH_DIR")"; }
+sql() { printf '%s' "$1" | "$BED/clickhouse" sql "$CH_DIR" "${2:-default}" "${3:-}"; }
+
+# rgw_start [OPTIONS]: sets AWS_… of the owner; makes $BUCKET.
+BUCKET=lynex-cold-storage
+rgw_start() {
+    local tries port
+    RGW_USED=1
+    for tries in 1 2 3; do
+        port=$(free_ports 12)
+        "$BED/rgw" start "$T/rgw" "$port" "$@" && break
+        "$BED/rgw" clean "$T/rgw"
+        [ "$tries" = 3 ] && { echo "not ok - the Ceph gateway did not start"; exit 1; }
+    done
+    eval "$("$BED/rgw" env "$T/rgw")"
+    aws_ s3api create-bucket --bucket $BUCKET >/dev/null || exit 1
+}
+rgw_as() { eval "$("$BED/rgw" env "$T/rgw" "$1")"; }
+aws_() { AWS_PAGER='' aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }
+
+# -- lynex -------------------------------------------------------------------------------------------
+
+# Runs it with the settings of SETTINGS (an array of NAME=value) and nothing of our environment.
+SETTINGS=()
+lynex() {
+    env -i PATH="$PATH" HOME="$T" TMPDIR="$T" TERM=dumb LIBCHDB="$LIBCHDB" ${LYNEX_STEP:+LYNEX_STEP="$LYNEX_STEP"} \
+        ${LYNEX_MUTANT:+LYNEX_MUTANT="$LYNEX_MUTANT"} "${SETTINGS[@]}" "$LYNEX_BIN" "$@"
+}
+# The settings for the servers that run.
+use_clickhouse() {
+    SETTINGS+=("CLICKHOUSE_URL=http://127.0.0.1:$CH_PORT" "CLICKHOUSE_DATABASE=${1:-prod}"
+        "CLICKHOUSE_USER=${2:-default}" "CLICKHOUSE_PASSWORD=${3:-}")
+}
+use_rgw() {
+    SETTINGS+=("S3_ARCHIVE_BUCKET=$BUCKET" "AWS_ENDPOINT_URL=$AWS_ENDPOINT_URL" "AWS_ACCESS_KEY_ID=$AWS_ACCESS_KEY_ID"
+        "AWS_SECRET_ACCESS_KEY=$AWS_SECRET_ACCESS_KEY" "AWS_REGION=us-east-1" "S3_STORAGE_CLASS=STANDARD_IA")
+}
+use_dir() { SETTINGS+=("ARCHIVE_URL=file://$T/archive"); }
+
+# -- the reference's table ----------------------------------------------------------------------------
+
+# events_table [NAME [ID_TYPE [TAIL]]]: as reference users have it, without its TTL unless TAIL has one.
+events_table() {
+    sql "CREATE DATABASE IF NOT EXISTS prod ENGINE = Atomic"
+    sql "CREATE TABLE prod.${1:-events} (
+        event_id ${2:-UUID}, project_id String, type LowCardinality(String), timestamp DateTime64(3),
+        sdk_name LowCardinality(String), sdk_version String, body String, context String DEFAULT '{}',
+        queued_at DateTime64(3), processed_at DateTime64(3) DEFAULT now64(3), queue_latency_ms Float32 DEFAULT 0,
+        estimated_cost_usd Float64 DEFAULT 0, _date Date DEFAULT toDate(timestamp), _hour DateTime DEFAULT toStartOfHour(timestamp))
+        ENGINE = MergeTree PARTITION BY toYYYYMM(_date) ORDER BY (project_id, type, timestamp, event_id) ${3:-}"
+}
+# fill_events ROWS [TABLE [DAYS [SEED]]]: spread over the last DAYS days.
+fill_events() {
+    sql "INSERT INTO prod.${2:-events} (event_id, project_id, type, timestamp, sdk_name, sdk_version, body, context, queued_at,
+        processed_at, queue_latency_ms, estimated_cost_usd)
+      SELECT reinterpretAsUUID(cityHash64(number, ${4:-1}) * toUInt128(18446744073709551616) + cityHash64(number, ${4:-1}, 2)),
+        concat('proj_', hex(cityHash64(number % 48))), ['log', 'error', 'span', 'token_usage', 'message', 'model_response',
+        'agent_action', 'retrieval', 'tool_call', 'eval_metric', 'custom'][1 + cityHash64(number, 3) % 11],
+        toDateTime64(toStartOfDay(now('UTC')), 3, 'UTC') - toIntervalMillisecond(cityHash64(number, 4, ${4:-1}) % (${3:-60} * 86400000)) AS ts,
+        'watchllm-python', concat('0.', toString(number % 7), '.0'), concat('{\"level\":\"info\",\"message\":\"request ',
+        toString(number), ' took ', toString(cityHash64(number, 5) % 5000), ' ms\",\"trace\":\"', hex(cityHash64(number, 6)), '\"}'),
+        concat('{\"user\":\"u_', toString(cityHash64(number, 7) % 1000), '\"}'), ts + toIntervalMillisecond(20),
+        ts + toIntervalMillisecond(40), (cityHash64(number, 8) % 100000) / 1000, (cityHash64(number, 9) % 1000) / 1e6
+      FROM numbers($1) SETTINGS max_insert_threads = 1, max_block_size = 1000000, min_insert_block_size_rows = 1000000"
+}
+# The archive as ClickHouse sees it: cold [KERNEL [COLUMNS…]]. Needs rgw_start or use_dir.
+cold_table() { # kernel: 0 or 1
+    if [ -n "$RGW_USED" ]; then
+        echo "deltaLake('$AWS_ENDPOINT_URL/$BUCKET/${ROOT:-}', '$AWS_ACCESS_KEY_ID', '$AWS_SECRET_ACCESS_KEY')"
+    else
+        echo "deltaLakeLocal('$T/archive')"
+    fi
+}
