@@ -149,11 +149,9 @@ struct lx_verified {
     int64_t rows;
     uint64_t sum, xor;
 };
-LX_MUST_CHECK enum lx_status lx_archive_verify_file(struct lx_store *store,
-                                                    struct lx_ledger *ledger,
-                                                    const struct lx_ledger_file *file,
-                                                    struct lx_pool *pool,
-                                                    struct lx_verified *verified,
-                                                    struct lx_err *err);
+LX_MUST_CHECK enum lx_status
+lx_archive_verify_file(struct lx_store *store, struct lx_ledger *ledger,
+                       const struct lx_ledger_file *file, struct lx_pool *pool,
+                       struct lx_verified *verified, struct lx_err *err);
 
 #endif

@@ -6,8 +6,6 @@
 #include "base/cursor.h"
 #include "base/limits.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 /* -- types --------------------------------------------------------------------------------------
  */
@@ -145,22 +143,6 @@ enum lx_status lx_value_compile(const struct lx_ch_type *type, struct lx_value *
 bool lx_value_is_hashable(const struct lx_value *value)
 {
     return !value->opaque;
-}
-
-/* A tuple that can be NULL is a value of its own. */
-static bool is_flat(const struct lx_value *value)
-{
-    return value->kind == LX_CH_TUPLE && !value->nullable;
-}
-
-size_t lx_value_components(const struct lx_value *value)
-{
-    if (!is_flat(value))
-        return 1;
-    size_t count = 0;
-    for (size_t i = 0; i < value->child_count; i++)
-        count += lx_value_components(&value->children[i]);
-    return count;
 }
 
 /* -- hashes -------------------------------------------------------------------------------------
@@ -390,7 +372,7 @@ static enum lx_status hash_fixed_string(struct lx_value_reader *reader, uint32_t
     if (content.len > size)
         return LX_E_FORMAT;
     if (content.len == size)
-        return push(reader, XXH3_64bits(content.ptr, size));
+        return push(reader, lx_ch_hash_value(content.ptr, size));
     /* Zeros at the end may have been left out. Where the content is in reader->text it moves when
      * the buffer grows: it stands at its front. */
     if ((const uint8_t *)content.ptr != reader->text.data || content.len != reader->text.len) {
@@ -401,7 +383,7 @@ static enum lx_status hash_fixed_string(struct lx_value_reader *reader, uint32_t
         size_t more = size - reader->text.len;
         LX_TRY(lx_buf_append(&reader->text, zeros, more < sizeof zeros ? more : sizeof zeros));
     }
-    return push(reader, XXH3_64bits(reader->text.data, size));
+    return push(reader, lx_ch_hash_value(reader->text.data, size));
 }
 
 static enum lx_status hash_leaf(struct lx_value_reader *reader, const struct lx_value *leaf,
@@ -410,14 +392,14 @@ static enum lx_status hash_leaf(struct lx_value_reader *reader, const struct lx_
     uint8_t bytes[LX_LEAF_BYTES];
     switch (leaf->kind) {
     case LX_CH_STRING:
-        return quoted ? push(reader, XXH3_64bits(content.ptr, content.len)) : LX_E_FORMAT;
+        return quoted ? push(reader, lx_ch_hash_value(content.ptr, content.len)) : LX_E_FORMAT;
     case LX_CH_FIXED_STRING:
         return quoted ? hash_fixed_string(reader, leaf->precision, content) : LX_E_FORMAT;
     case LX_CH_NOTHING: return LX_E_FORMAT; /* has no values */
     default:
         if (!lx_leaf_of_text(leaf, content, bytes))
             return LX_E_FORMAT;
-        return push(reader, XXH3_64bits(bytes, leaf->width));
+        return push(reader, lx_ch_hash_value(bytes, leaf->width));
     }
 }
 
@@ -441,7 +423,6 @@ static enum lx_status hash_array(struct lx_value_reader *reader, const struct lx
             return LX_E_FORMAT;
     }
     reader->hashes[mark] = of_length(count);
-    fold(reader, mark);
     return LX_OK;
 }
 
@@ -468,7 +449,6 @@ static enum lx_status hash_map(struct lx_value_reader *reader, const struct lx_v
             return LX_E_FORMAT;
     }
     reader->hashes[mark] = of_length(count);
-    fold(reader, mark);
     return LX_OK;
 }
 
@@ -523,8 +503,8 @@ static enum lx_status hash_value(struct lx_value_reader *reader, const struct lx
     }
 }
 
-enum lx_status lx_value_hash(struct lx_value_reader *reader, const struct lx_value *value,
-                             struct lx_str text, uint64_t *hashes, size_t *at)
+enum lx_status lx_value_chain(struct lx_value_reader *reader, const struct lx_value *value,
+                              struct lx_str text, bool begun, uint64_t *hash, size_t *at)
 {
     reader->in = lx_cursor_of(text.ptr, text.len);
     reader->used = 0;
@@ -535,6 +515,9 @@ enum lx_status lx_value_hash(struct lx_value_reader *reader, const struct lx_val
         *at = text.len - lx_cursor_left(&reader->in);
         return status;
     }
-    memcpy(hashes, reader->hashes, reader->used * sizeof *hashes);
+    uint64_t chain = begun ? combine(*hash, reader->hashes[0]) : reader->hashes[0];
+    for (size_t i = 1; i < reader->used; i++)
+        chain = combine(chain, reader->hashes[i]);
+    *hash = chain;
     return LX_OK;
 }

@@ -5,10 +5,10 @@
  * tuples as [...]; numbers bare or quoted; nan, -nan, inf, -inf quoted. Anything else is refused,
  * never guessed: a text has one value or none.
  *
- * The hash (recipe in docs/rowhash.md): an array is the chain of its elements' hashes, begun by the
- * mixed number of elements; a map is an array of (key, value); a tuple is no value of its own: its
- * elements stand in the chain around it one by one, so a column of a tuple type gives several
- * hashes, its components.
+ * The hash (recipe in docs/rowhash.md): within a row an array is no value of its own: the row's
+ * chain goes on with the mixed number of its elements, then with each element. A map is an array of
+ * (key, value); a tuple stands in the chain element by element. What is within an array is a chain
+ * of its own.
  *
  * Threads: a compiled type is only read; a reader belongs to one thread. */
 #ifndef LX_ARCHIVE_ROWSCHEMA_VALUE_H
@@ -26,17 +26,14 @@ void lx_value_free(struct lx_value *value); /* NULL is fine */
 /* False where no text of this type can be hashed here: JSON, Variant, Dynamic, what is not known, a
  * map with composed keys, a tuple of nothing, or what holds one of these. */
 bool lx_value_is_hashable(const struct lx_value *value);
-/* Hashes that a text of this type gives: one, but for tuples. */
-size_t lx_value_components(const struct lx_value *value);
-
 struct lx_value_reader;
 LX_MUST_CHECK enum lx_status lx_value_reader_create(struct lx_value_reader **reader);
 void lx_value_reader_free(struct lx_value_reader *reader); /* NULL is fine */
-/* hashes[i] = that of component i. LX_E_FORMAT: the text is no value of the type; *at is the byte
- * where it stops being one. LX_E_MEMORY, LX_E_LIMIT. */
-LX_MUST_CHECK enum lx_status lx_value_hash(struct lx_value_reader *reader,
-                                           const struct lx_value *value, struct lx_str text,
-                                           uint64_t *hashes, size_t *at);
+/* Goes on with the row's chain in *hash, or begins it. LX_E_FORMAT: the text is no value of the
+ * type; *at is the byte where it stops being one. LX_E_MEMORY, LX_E_LIMIT. */
+LX_MUST_CHECK enum lx_status lx_value_chain(struct lx_value_reader *reader,
+                                            const struct lx_value *value, struct lx_str text,
+                                            bool begun, uint64_t *hash, size_t *at);
 
 /* -- for the module's own files ---------------------------------------------------------------- */
 

@@ -108,14 +108,20 @@ static enum lx_status hash_column(const struct lx_ch_hash_input *input, int64_t 
     return LX_OK;
 }
 
+enum lx_status lx_ch_hash_chain(const struct lx_ch_hash_input *columns, size_t count, int64_t rows,
+                                bool begun, uint64_t *hashes)
+{
+    for (size_t i = 0; i < count; i++)
+        LX_TRY(hash_column(&columns[i], rows, hashes, !begun && i == 0));
+    return LX_OK;
+}
+
 enum lx_status lx_ch_hash_rows(const struct lx_ch_hash_input *columns, size_t count, int64_t rows,
                                uint64_t *hashes)
 {
     for (int64_t i = 0; count == 0 && i < rows; i++)
         hashes[i] = HASH_OF_NOTHING;
-    for (size_t i = 0; i < count; i++)
-        LX_TRY(hash_column(&columns[i], rows, hashes, i == 0));
-    return LX_OK;
+    return lx_ch_hash_chain(columns, count, rows, false, hashes);
 }
 
 uint64_t lx_ch_hash_value(const void *bytes, size_t size)

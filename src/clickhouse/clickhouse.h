@@ -265,6 +265,9 @@ struct lx_ch_hash_input {
 };
 LX_MUST_CHECK enum lx_status lx_ch_hash_rows(const struct lx_ch_hash_input *columns, size_t count,
                                              int64_t rows, uint64_t *hashes);
+/* The same for some of the columns: goes on with chains that earlier columns began (`begun`). */
+LX_MUST_CHECK enum lx_status lx_ch_hash_chain(const struct lx_ch_hash_input *columns, size_t count,
+                                              int64_t rows, bool begun, uint64_t *hashes);
 /* The hash of one value's bytes, and of two hashes in a row. */
 uint64_t lx_ch_hash_value(const void *bytes, size_t size);
 uint64_t lx_ch_hash_combine(uint64_t first, uint64_t second);
