@@ -349,7 +349,7 @@ static enum lx_status step(struct lx_http_response *r, bool want_body, struct dr
     look_for_end(r);
     update_trace(r);
     if (code == CURLM_OK && !is_satisfied(r, want_body)) {
-        int64_t wait_ms;
+        int64_t wait_ms = 0;
         LX_TRY(check_limits(r, watch, &wait_ms, err));
         code = curl_multi_poll(r->lane->multi, NULL, 0, (int)wait_ms, NULL);
     }

@@ -1,0 +1,983 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "fake_http.h"
+#include "net/http.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* One server and one client; `plan` tells the handler how to behave. */
+struct bench {
+    struct fake_http *server;
+    struct lx_http *client;
+    char url[128];
+    int plan;
+    size_t cut; /* bytes of the scripted answer that go out */
+    bool reset;
+    const char *script;
+    size_t script_len;
+    atomic_uint seen;
+    char got_head[FAKE_HEAD_MAX];
+    char got_method[16], got_target[8192];
+    uint8_t *got_body;
+    size_t got_len;
+};
+
+static int64_t now_ms(void)
+{
+    struct lx_clock clock = lx_clock_system();
+    return lx_clock_monotonic(&clock);
+}
+
+static void open_client(struct bench *bench, const struct lx_http_options *wanted)
+{
+    struct lx_http_options options = wanted != NULL ? *wanted : (struct lx_http_options){0};
+    struct lx_err err = LX_ERR_INIT;
+    options.clock = lx_clock_system();
+    if (lx_http_open(&options, &bench->client, &err) != LX_OK)
+        fail_msg("%s", err.text);
+}
+
+static void open_bench(struct bench *bench, fake_handler handler,
+                       const struct lx_http_options *options)
+{
+    *bench = (struct bench){0};
+    bench->server = fake_http_start(handler, bench);
+    snprintf(bench->url, sizeof bench->url, "http://127.0.0.1:%u/a/b?c=d",
+             fake_http_port(bench->server));
+    open_client(bench, options);
+}
+
+static void close_bench(struct bench *bench)
+{
+    lx_http_close(bench->client);
+    fake_http_stop(bench->server);
+    free(bench->got_body);
+}
+
+static void remember(struct bench *bench, struct fake_exchange *x)
+{
+    memcpy(bench->got_head, x->head, sizeof x->head);
+    memcpy(bench->got_method, x->method, sizeof x->method);
+    memcpy(bench->got_target, x->target, sizeof x->target);
+    free(bench->got_body);
+    bench->got_body = x->body;
+    bench->got_len = x->body_len;
+    x->body = NULL;
+    atomic_fetch_add(&bench->seen, 1);
+}
+
+static void echo(struct fake_exchange *x)
+{
+    struct bench *bench = x->context;
+    if (!fake_read_body(x))
+        return;
+    remember(bench, x);
+    fake_reply_text(x, 200, "X-Thing:  some value \r\nx-empty:\r\n", "hello");
+}
+
+/* -- plain exchanges ----------------------------------------------------------------------- */
+
+static void test_get(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b, echo, NULL);
+    struct lx_http_trace trace;
+    const struct lx_http_header headers[] = {{"X-A", "1"}, {"X-Empty", ""}};
+    struct lx_http_request request = {
+        .method = "GET", .url = b.url, .headers = headers, .header_count = 2, .trace = &trace};
+    for (int i = 0; i < 3; i++) {
+        struct lx_buf body = LX_BUF(100);
+        struct lx_http_response *r;
+        struct lx_err err = LX_ERR_INIT;
+        if (lx_http_fetch(b.client, &request, &body, &r, &err) != LX_OK)
+            fail_msg("%s", err.text);
+        assert_int_equal(lx_http_status(r), 200);
+        assert_string_equal(lx_buf_cstr(&body), "hello");
+        assert_true(lx_str_is(lx_http_header(r, "x-thing"), "some value"));
+        assert_true(lx_str_is(lx_http_header(r, "X-EMPTY"), ""));
+        assert_non_null(lx_http_header(r, "X-EMPTY").ptr);
+        assert_null(lx_http_header(r, "absent").ptr);
+        assert_int_equal(lx_http_length(r), 5);
+        lx_http_end(r);
+        assert_true(trace.sent);
+        assert_int_equal(trace.reused, i > 0);
+        assert_int_equal(trace.status, 200);
+        assert_int_equal(trace.body_received, 5);
+        lx_buf_free(&body);
+    }
+    assert_string_equal(b.got_method, "GET");
+    assert_string_equal(b.got_target, "/a/b?c=d");
+    assert_non_null(strstr(b.got_head, "X-A: 1\r\n"));
+    assert_non_null(strstr(b.got_head, "X-Empty:\r\n"));
+    assert_non_null(strstr(b.got_head, "User-Agent: lynex/"));
+    assert_int_equal(fake_http_connections(b.server), 1);
+    close_bench(&b);
+}
+
+static void fetch_ok(struct bench *b, const struct lx_http_request *request, int want)
+{
+    struct lx_buf body = LX_BUF(LX_MIB);
+    struct lx_http_response *r;
+    struct lx_err err = LX_ERR_INIT;
+    if (lx_http_fetch(b->client, request, &body, &r, &err) != LX_OK)
+        fail_msg("%s: %s", request->method, err.text);
+    assert_int_equal(lx_http_status(r), want);
+    lx_http_end(r);
+    lx_buf_free(&body);
+}
+
+struct counted {
+    size_t left, piece;
+    bool fail;
+};
+
+static enum lx_status give(void *context, void *buffer, size_t capacity, size_t *got,
+                           struct lx_err *err)
+{
+    struct counted *c = context;
+    if (c->fail && c->left < 1000)
+        return lx_err_set(err, LX_E_IO, "the source broke");
+    size_t n = c->left < c->piece ? c->left : c->piece;
+    n = n < capacity ? n : capacity;
+    memset(buffer, 'z', n);
+    c->left -= n;
+    *got = n;
+    return LX_OK;
+}
+
+static void test_bodies(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b, echo, NULL);
+    struct lx_http_request request = {.method = "PUT", .url = b.url};
+    fetch_ok(&b, &request, 200);
+    assert_int_equal(b.got_len, 0);
+    assert_non_null(strstr(b.got_head, "Content-Length: 0\r\n"));
+    assert_null(strstr(b.got_head, "Expect"));
+
+    size_t size = 3 * LX_MIB + 17;
+    uint8_t *data = malloc(size);
+    for (size_t i = 0; i < size; i++)
+        data[i] = (uint8_t)(i * 7 + i / 251);
+    for (int expect = 0; expect < 2; expect++) {
+        request.body = data;
+        request.body_size = size;
+        request.expect = expect;
+        struct lx_http_trace trace;
+        request.trace = &trace;
+        fetch_ok(&b, &request, 200);
+        assert_int_equal(b.got_len, size);
+        assert_memory_equal(b.got_body, data, size);
+        assert_int_equal(trace.body_sent, size);
+        assert_int_equal(strstr(b.got_head, "Expect: 100-continue") != NULL, expect);
+        assert_null(strstr(b.got_head, "Content-Type"));
+    }
+    free(data);
+
+    static const int64_t told[] = {100000, -1};
+    for (size_t i = 0; i < 2; i++) {
+        struct counted c = {100000, 999, false};
+        struct lx_http_request streamed = {.method = "POST",
+                                           .url = b.url,
+                                           .source = give,
+                                           .source_context = &c,
+                                           .source_size = told[i]};
+        fetch_ok(&b, &streamed, 200);
+        assert_int_equal(b.got_len, 100000);
+        assert_int_equal(strstr(b.got_head, "chunked") != NULL, told[i] < 0);
+    }
+    request = (struct lx_http_request){.method = "DELETE", .url = b.url};
+    fetch_ok(&b, &request, 200);
+    assert_string_equal(b.got_method, "DELETE");
+    request.method = "HEAD";
+    fetch_ok(&b, &request, 200);
+    assert_string_equal(b.got_method, "HEAD");
+    request.method = "POST";
+    fetch_ok(&b, &request, 200);
+    assert_string_equal(b.got_method, "POST");
+    assert_int_equal(fake_http_connections(b.server), 1);
+    close_bench(&b);
+}
+
+/* Expects a failure; returns its status, checks that it speaks. */
+static enum lx_status fetch_bad(struct lx_http *client, const struct lx_http_request *request,
+                                struct lx_err *err)
+{
+    struct lx_buf body = LX_BUF(LX_MIB);
+    struct lx_http_response *r = NULL;
+    lx_err_clear(err);
+    enum lx_status status = lx_http_fetch(client, request, &body, &r, err);
+    if (status == LX_OK) {
+        print_error("%s %s: HTTP %d, %zu bytes\n", request->method, request->url, lx_http_status(r),
+                    body.len);
+        lx_http_end(r);
+        lx_buf_free(&body);
+        return LX_OK;
+    }
+    assert_null(r);
+    assert_int_equal(err->status, status);
+    assert_true(strlen(err->text) > 10);
+    assert_int_equal(body.len, 0);
+    lx_buf_free(&body);
+    return status;
+}
+
+static void test_source_failures(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b, echo, &(struct lx_http_options){.idle_timeout_ms = 300});
+    struct lx_err err = LX_ERR_INIT;
+    struct counted broken = {100000, 999, true};
+    struct lx_http_request request = {.method = "POST",
+                                      .url = b.url,
+                                      .source = give,
+                                      .source_context = &broken,
+                                      .source_size = 100000};
+    assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_IO);
+    assert_string_equal(err.text, "the source broke");
+    broken = (struct counted){100000, 999, true};
+    request.source_size = -1;
+    assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_IO);
+    struct counted shorter = {99999, 999, false};
+    request.source_context = &shorter;
+    request.source_size = 100000;
+    enum lx_status status = fetch_bad(b.client, &request, &err);
+    if (status != LX_E_TIMEOUT && status != LX_E_NETWORK)
+        fail_msg("%s: %s", lx_status_name(status), err.text);
+    assert_int_equal(atomic_load(&b.seen), 0);
+    close_bench(&b);
+}
+
+/* -- answers that are cut ------------------------------------------------------------------ */
+
+static void scripted(struct fake_exchange *x)
+{
+    struct bench *b = x->context;
+    fake_read_body(x);
+    atomic_fetch_add(&b->seen, 1);
+    fake_send(x, b->script, b->cut < b->script_len ? b->cut : b->script_len);
+    x->close = true;
+    if (b->reset)
+        fake_reset(x);
+}
+
+static void test_every_cut_is_seen(void **state)
+{
+    (void)state;
+    static const char *const scripts[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 26\r\nX: y\r\n\r\nabcdefghijklmnopqrstuvwxyz",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n5\r\nabcde\r\nA\r\n0123456789\r\n0\r\n"
+        "\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 206 Partial\r\nContent-Length: 3\r\n\r\nabc",
+    };
+    struct bench b;
+    open_bench(&b, scripted, NULL);
+    struct lx_err err = LX_ERR_INIT;
+    for (size_t s = 0; s < sizeof scripts / sizeof scripts[0]; s++) {
+        b.script = scripts[s];
+        b.script_len = strlen(b.script);
+        for (b.cut = 0; b.cut < b.script_len; b.cut++) {
+            for (int reset = 0; reset < 2; reset++) {
+                b.reset = reset;
+                struct lx_http_trace trace;
+                struct lx_http_request request = {.method = "GET", .url = b.url, .trace = &trace};
+                enum lx_status status = fetch_bad(b.client, &request, &err);
+                if (status != LX_E_NETWORK)
+                    fail_msg("script %zu cut at %zu, reset %d: %s %s", s, b.cut, reset,
+                             lx_status_name(status), err.text);
+                assert_true(trace.sent);
+            }
+        }
+        b.reset = false;
+        b.cut = b.script_len;
+        fetch_ok(&b, &(struct lx_http_request){.method = "GET", .url = b.url}, s == 2 ? 206 : 200);
+    }
+    close_bench(&b);
+}
+
+static void test_answers_that_prove_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *script;
+        enum lx_status want;
+        const char *word; /* in the text */
+    } cases[] = {
+        {"HTTP/1.1 200 OK\r\n\r\nabc", LX_E_NETWORK, "neither a length nor chunks"},
+        {"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nabc", LX_E_NETWORK, "neither"},
+        {"HTTP/1.1 500 Oops\r\n\r\nabc", LX_OK, ""},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc", LX_OK, ""},
+        {"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nabc", LX_E_NETWORK, ""},
+        {"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nabc", LX_E_NETWORK, ""},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", LX_E_NETWORK, ""},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nabc", LX_E_NETWORK, ""},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n", LX_E_NETWORK,
+         ""},
+        {"HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n", LX_E_NETWORK, ""},
+        {"SSH-2.0-OpenSSH_9.2\r\n", LX_E_NETWORK, "not HTTP"},
+        {"\x16\x03\x01\x02", LX_E_NETWORK, ""},
+        {"", LX_E_NETWORK, ""},
+        {"HTTP/1.1 204 No\r\n\r\n", LX_OK, ""},
+        {"HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", LX_OK,
+         ""},
+        {"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n", LX_OK, ""},
+    };
+    struct bench b;
+    open_bench(&b, scripted, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        b.script = cases[i].script;
+        b.script_len = b.cut = strlen(b.script);
+        struct lx_buf body = LX_BUF(1000);
+        struct lx_http_response *r = NULL;
+        struct lx_err err = LX_ERR_INIT;
+        struct lx_http_request request = {.method = "GET", .url = b.url};
+        enum lx_status status = lx_http_fetch(b.client, &request, &body, &r, &err);
+        if (status != cases[i].want || strstr(err.text, cases[i].word) == NULL)
+            fail_msg("case %zu: %s \"%s\"", i, lx_status_name(status), err.text);
+        lx_http_end(r);
+        lx_buf_free(&body);
+    }
+    close_bench(&b);
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b, scripted, NULL);
+    struct lx_buf script = LX_BUF(LX_MIB);
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_http_request request = {.method = "GET", .url = b.url};
+    assert_int_equal(lx_buf_text(&script, "HTTP/1.1 200 OK\r\n"), LX_OK);
+    for (int i = 0; i < LX_HTTP_MAX_HEADERS + 1; i++)
+        assert_int_equal(lx_buf_printf(&script, "X-%d: v\r\n", i), LX_OK);
+    assert_int_equal(lx_buf_text(&script, "Content-Length: 0\r\n\r\n"), LX_OK);
+    b.script = lx_buf_cstr(&script);
+    b.script_len = b.cut = script.len;
+    assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_LIMIT);
+
+    /* A body of 10 bytes: into 9 it does not fit, into 10 it does. */
+    static const char *const scripts[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nA\r\n0123456789\r\n0\r\n\r\n"};
+    for (size_t s = 0; s < 2; s++) {
+        b.script = scripts[s];
+        b.script_len = b.cut = strlen(b.script);
+        for (size_t max = 0; max < 13; max++) {
+            struct lx_buf body = LX_BUF(max + 4);
+            struct lx_http_response *r = NULL;
+            assert_int_equal(lx_buf_text(&body, "kept"), LX_OK);
+            enum lx_status status = lx_http_fetch(b.client, &request, &body, &r, &err);
+            assert_int_equal(status, max < 10 ? LX_E_LIMIT : LX_OK);
+            assert_int_equal(body.len, max < 10 ? 4 : 14);
+            assert_memory_equal(body.data, "kept0123456789", body.len);
+            lx_http_end(r);
+            lx_buf_free(&body);
+        }
+    }
+    lx_buf_free(&script);
+    close_bench(&b);
+}
+
+static void test_trailers(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b, scripted, NULL);
+    b.script = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Sum: head\r\n\r\n1\r\na\r\n0\r\n"
+               "X-Sum: tail\r\nX-Tail: HTTP/1.1 500 no\r\n\r\n";
+    b.script_len = b.cut = strlen(b.script);
+    struct lx_buf body = LX_BUF(100);
+    struct lx_http_response *r;
+    struct lx_http_request request = {.method = "GET", .url = b.url};
+    assert_int_equal(lx_http_fetch(b.client, &request, &body, &r, NULL), LX_OK);
+    assert_int_equal(lx_http_status(r), 200);
+    assert_true(lx_str_is(lx_http_header(r, "x-sum"), "head"));
+    assert_true(lx_str_is(lx_http_header(r, "x-tail"), "HTTP/1.1 500 no"));
+    lx_http_end(r);
+    lx_buf_free(&body);
+    close_bench(&b);
+}
+
+/* -- sent once ----------------------------------------------------------------------------- */
+
+/* Plan: the second request of the first connection gets no answer. */
+static void deaf_at_second(struct fake_exchange *x)
+{
+    struct bench *b = x->context;
+    fake_read_body(x);
+    atomic_fetch_add(&b->seen, 1);
+    if (x->connection == 1 && x->on_connection == 2) {
+        x->close = true;
+        if (b->reset)
+            fake_reset(x);
+        return;
+    }
+    fake_reply_text(x, 200, "", "ok");
+}
+
+static void test_nothing_is_sent_twice(void **state)
+{
+    (void)state;
+    for (int reset = 0; reset < 2; reset++) {
+        for (int repeatable = 0; repeatable < 2; repeatable++) {
+            struct bench b;
+            open_bench(&b, deaf_at_second, NULL);
+            b.reset = reset;
+            struct lx_http_trace trace;
+            struct lx_err err = LX_ERR_INIT;
+            struct lx_http_request request = {.method = "PUT",
+                                              .url = b.url,
+                                              .body = "x",
+                                              .body_size = 1,
+                                              .repeatable = repeatable,
+                                              .trace = &trace};
+            fetch_ok(&b, &request, 200);
+            if (repeatable) {
+                request.method = "GET";
+                request.body_size = 0;
+                fetch_ok(&b, &request, 200);
+                assert_int_equal(atomic_load(&b.seen), 3);
+            } else {
+                assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_NETWORK);
+                assert_int_equal(atomic_load(&b.seen), 2);
+                assert_true(trace.sent);
+                assert_true(trace.reused);
+            }
+            close_bench(&b);
+        }
+    }
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b, echo, NULL);
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", fake_http_port(b.server));
+    fake_http_stop(b.server);
+    struct lx_http_trace trace = {.sent = true, .status = 7};
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_http_request request = {.method = "PUT", .url = url, .trace = &trace};
+    assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_NETWORK);
+    assert_false(trace.sent);
+    assert_int_equal(trace.status, 0);
+    assert_non_null(strstr(err.text, "PUT http://127.0.0.1:"));
+    request.url = "http://no-such-host.invalid/";
+    assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_NETWORK);
+    assert_false(trace.sent);
+    lx_http_close(b.client);
+}
+
+static void early(struct fake_exchange *x)
+{
+    struct bench *b = x->context;
+    atomic_fetch_add(&b->seen, 1);
+    if (b->plan == 1)
+        fake_read_some(x, 1000);
+    x->close = true;
+    fake_reply_text(x, b->plan == 2 ? 200 : 403, "", "no");
+}
+
+static void test_answer_before_the_body(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b, early, NULL);
+    uint8_t *data = calloc(1, 8 * LX_MIB);
+    struct lx_http_trace trace;
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_http_request request = {.method = "PUT",
+                                      .url = b.url,
+                                      .body = data,
+                                      .body_size = 8 * LX_MIB,
+                                      .expect = true,
+                                      .trace = &trace};
+    fetch_ok(&b, &request, 403);
+    assert_int_equal(trace.body_sent, 0);
+    /* A 200 that came before the body was taken is no success. */
+    b.plan = 2;
+    assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_NETWORK);
+    /* 417: that server wants the body at once, and gets it. */
+    free(data);
+    close_bench(&b);
+}
+
+static void refuse_expect(struct fake_exchange *x)
+{
+    struct bench *b = x->context;
+    char value[64];
+    atomic_fetch_add(&b->seen, 1);
+    if (fake_header(x, "Expect", value, sizeof value)) {
+        x->body_read = true;
+        x->close = true;
+        fake_reply_text(x, 417, "", "");
+        return;
+    }
+    echo(x);
+}
+
+static void test_417(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b, refuse_expect, NULL);
+    struct lx_http_request request = {
+        .method = "PUT", .url = b.url, .body = "abcdef", .body_size = 6, .expect = true};
+    fetch_ok(&b, &request, 200);
+    assert_int_equal(b.got_len, 6);
+    close_bench(&b);
+}
+
+/* -- waiting ------------------------------------------------------------------------------- */
+
+static void stalling(struct fake_exchange *x)
+{
+    struct bench *b = x->context;
+    if (b->plan != 3)
+        fake_read_body(x);
+    atomic_fetch_add(&b->seen, 1);
+    x->close = true;
+    if (b->plan == 1)
+        fake_send_text(x, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+    if (b->plan == 2) {
+        fake_send_text(x, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n");
+        for (int i = 0; i < 100 && !x->broken; i++) {
+            fake_send_text(x, "x");
+            fake_stall(x, 30);
+        }
+        return;
+    }
+    fake_stall(x, 20000);
+}
+
+struct asker {
+    struct lx_cancel *cancel;
+    int64_t after_ms, asked_at;
+};
+
+static void *ask(void *arg)
+{
+    struct asker *asker = arg;
+    struct lx_clock clock = lx_clock_system();
+    lx_clock_sleep(&clock, asker->after_ms);
+    asker->asked_at = now_ms();
+    lx_cancel_ask(asker->cancel);
+    return NULL;
+}
+
+static void test_time_limits(void **state)
+{
+    (void)state;
+    struct lx_err err = LX_ERR_INIT;
+    uint8_t *data = calloc(1, 64 * LX_MIB);
+    static const struct {
+        int plan, idle, whole;
+        bool body;
+        int64_t least, most;
+    } cases[] = {
+        {0, 300, 0, false, 250, 1500},   /* no answer */
+        {1, 300, 0, false, 250, 1500},   /* half an answer */
+        {2, 300, 700, false, 600, 2000}, /* a trickle: only the whole limit ends it */
+        {0, -1, 400, false, 350, 1500},  /* no limit on silence */
+        {3, 300, 0, true, 250, 3000},    /* a body that nobody takes */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct bench b;
+        open_bench(&b, stalling, NULL);
+        b.plan = cases[i].plan;
+        struct lx_http_trace trace;
+        struct lx_http_request request = {.method = cases[i].body ? "PUT" : "GET",
+                                          .url = b.url,
+                                          .body = data,
+                                          .body_size = cases[i].body ? 64 * LX_MIB : 0,
+                                          .idle_timeout_ms = cases[i].idle,
+                                          .timeout_ms = cases[i].whole,
+                                          .trace = &trace};
+        int64_t before = now_ms();
+        enum lx_status status = fetch_bad(b.client, &request, &err);
+        int64_t took = now_ms() - before;
+        if (status != LX_E_TIMEOUT || took < cases[i].least || took > cases[i].most)
+            fail_msg("case %zu: %s after %lld ms: %s", i, lx_status_name(status), (long long)took,
+                     err.text);
+        assert_true(trace.sent);
+        close_bench(&b);
+    }
+    free(data);
+}
+
+static void test_cancel(void **state)
+{
+    (void)state;
+    for (int plan = 0; plan < 3; plan++) {
+        struct bench b;
+        struct lx_cancel of_client = {false}, of_request = {false};
+        open_bench(&b, stalling, &(struct lx_http_options){.cancel = &of_client});
+        b.plan = plan;
+        struct asker asker = {plan == 1 ? &of_client : &of_request, 150, 0};
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, ask, &asker), 0);
+        struct lx_err err = LX_ERR_INIT;
+        struct lx_http_request request = {.method = "GET", .url = b.url, .cancel = &of_request};
+        enum lx_status status = fetch_bad(b.client, &request, &err);
+        int64_t ended = now_ms();
+        pthread_join(thread, NULL);
+        if (status != LX_E_CANCELLED || ended - asker.asked_at > 600)
+            fail_msg("plan %d: %s %lld ms after it was asked for", plan, lx_status_name(status),
+                     (long long)(ended - asker.asked_at));
+        close_bench(&b);
+    }
+}
+
+/* -- streaming ----------------------------------------------------------------------------- */
+
+#define STREAM_SIZE ((size_t)24 * 1024 * 1024 + 12345)
+
+static uint8_t pattern(size_t at)
+{
+    return (uint8_t)(at * 31 + at / 65537);
+}
+
+static void stream(struct fake_exchange *x)
+{
+    struct bench *b = x->context;
+    fake_read_body(x);
+    uint8_t *data = malloc(STREAM_SIZE);
+    for (size_t i = 0; i < STREAM_SIZE; i++)
+        data[i] = pattern(i);
+    if (b->plan == 0) {
+        fake_reply(x, 200, "", data, STREAM_SIZE);
+    } else {
+        fake_send_text(x, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        for (size_t at = 0; at < STREAM_SIZE && !x->broken;) {
+            size_t piece = 1 + (at * 2654435761u) % 40000;
+            piece = piece < STREAM_SIZE - at ? piece : STREAM_SIZE - at;
+            char line[32];
+            snprintf(line, sizeof line, "%zx\r\n", piece);
+            fake_send_text(x, line);
+            fake_send(x, data + at, piece);
+            fake_send_text(x, "\r\n");
+            at += piece;
+        }
+        if (b->plan == 1)
+            fake_send_text(x, "0\r\n\r\n");
+        else
+            x->close = true;
+    }
+    free(data);
+}
+
+/* Pulls it all through buffers of changing size; returns the last status. */
+static enum lx_status pull(struct lx_http_response *r, size_t *total, struct lx_err *err)
+{
+    static uint8_t buffer[300000];
+    enum lx_status status;
+    size_t got = 1, round = 0;
+    *total = 0;
+    do {
+        size_t capacity = round % 3 == 0 ? 1 + round % 1000 : round % 3 == 1 ? 65536 : 300000;
+        round++;
+        status = lx_http_read(r, buffer, capacity, &got, err);
+        if (status != LX_OK)
+            return status;
+        for (size_t i = 0; i < got; i++) {
+            if (buffer[i] != pattern(*total + i))
+                fail_msg("byte %zu is wrong", *total + i);
+        }
+        *total += got;
+    } while (got != 0);
+    return status;
+}
+
+static void test_streams(void **state)
+{
+    (void)state;
+    for (int plan = 0; plan < 3; plan++) {
+        struct bench b;
+        open_bench(&b, stream, NULL);
+        b.plan = plan;
+        struct lx_err err = LX_ERR_INIT;
+        struct lx_http_response *r;
+        struct lx_http_request request = {.method = "GET", .url = b.url};
+        lx_alloc_reset_peak();
+        size_t before = lx_alloc_used();
+        assert_int_equal(lx_http_begin(b.client, &request, &r, &err), LX_OK);
+        assert_int_equal(lx_http_status(r), 200);
+        size_t total;
+        enum lx_status status = pull(r, &total, &err);
+        assert_int_equal(status, plan == 2 ? LX_E_NETWORK : LX_OK);
+        if (plan != 2)
+            assert_int_equal(total, STREAM_SIZE);
+        assert_true(lx_alloc_peak() - before < 2 * LX_MIB);
+        uint8_t byte;
+        size_t got = 9;
+        assert_int_equal(lx_http_read(r, &byte, 1, &got, &err), status); /* it stays so */
+        if (status == LX_OK)
+            assert_int_equal(got, 0);
+        lx_http_end(r);
+        close_bench(&b);
+    }
+}
+
+static void test_left_unread(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b, stream, NULL);
+    for (int i = 0; i < 3; i++) {
+        struct lx_http_response *r;
+        struct lx_http_request request = {.method = "GET", .url = b.url};
+        assert_int_equal(lx_http_begin(b.client, &request, &r, NULL), LX_OK);
+        uint8_t few[10];
+        size_t got;
+        assert_int_equal(lx_http_read(r, few, sizeof few, &got, NULL), LX_OK);
+        assert_true(got > 0);
+        lx_http_end(r);
+    }
+    assert_int_equal(fake_http_connections(b.server), 3);
+    close_bench(&b);
+}
+
+/* NULL, or what went wrong. */
+static void *many(void *arg)
+{
+    static char failed[] = "a request failed", mixed[] = "an answer belongs to another thread";
+    struct bench *b = arg;
+    for (int i = 0; i < 50; i++) {
+        char body_text[32], want[64];
+        snprintf(body_text, sizeof body_text, "%p %d", (void *)&i, i);
+        snprintf(want, sizeof want, "you said %s", body_text);
+        struct lx_buf body = LX_BUF(1000);
+        struct lx_http_response *r;
+        struct lx_http_request request = {
+            .method = "PUT", .url = b->url, .body = body_text, .body_size = strlen(body_text)};
+        if (lx_http_fetch(b->client, &request, &body, &r, NULL) != LX_OK)
+            return failed;
+        bool same = strcmp(lx_buf_cstr(&body), want) == 0;
+        lx_http_end(r);
+        lx_buf_free(&body);
+        if (!same)
+            return mixed;
+    }
+    return NULL;
+}
+
+static void say_back(struct fake_exchange *x)
+{
+    if (!fake_read_body(x))
+        return;
+    char text[2000];
+    snprintf(text, sizeof text, "you said %.1000s", (const char *)x->body);
+    fake_reply_text(x, 200, "", text);
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b, say_back, NULL);
+    pthread_t threads[16];
+    for (size_t i = 0; i < 16; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, many, &b), 0);
+    for (size_t i = 0; i < 16; i++) {
+        void *fault;
+        pthread_join(threads[i], &fault);
+        if (fault != NULL)
+            fail_msg("%s", (const char *)fault);
+    }
+    assert_true(fake_http_connections(b.server) <= 16);
+    close_bench(&b);
+}
+
+/* -- what is refused ----------------------------------------------------------------------- */
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b, echo, NULL);
+    struct lx_err err = LX_ERR_INIT;
+    static const char *const urls[] = {"",          "ftp://h/",       "file:///etc/passwd",
+                                       "http:///x", "http://h/a b",   "http://u:p@127.0.0.1/",
+                                       "https://",  "http://h/#frag", "gopher://h/"};
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        struct lx_http_request request = {.method = "GET", .url = urls[i]};
+        if (fetch_bad(b.client, &request, &err) != LX_E_ARGUMENT)
+            fail_msg("%s: %s", urls[i], err.text);
+    }
+    static const struct lx_http_header headers[] = {
+        {"X", "a\r\nY: b"}, {"X", "a\nb"}, {"X\r\nY", "a"}, {"", "a"},   {"X Y", "a"},
+        {"X:", "a"},        {"X", "\x01"}, {NULL, "a"},     {"X", NULL}, {"X;", "a"},
+    };
+    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
+        struct lx_http_request request = {
+            .method = "GET", .url = b.url, .headers = &headers[i], .header_count = 1};
+        if (fetch_bad(b.client, &request, &err) != LX_E_ARGUMENT)
+            fail_msg("header %zu: %s", i, err.text);
+    }
+    static const char *const methods[] = {"", "GE T", "GET\r\nX: y"};
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        struct lx_http_request request = {.method = methods[i], .url = b.url};
+        assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_BUG);
+    }
+    assert_int_equal(fake_http_requests(b.server), 0);
+    close_bench(&b);
+}
+
+static void test_proxy(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b, echo, NULL);
+    char proxy[64];
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", fake_http_port(b.server));
+    setenv("http_proxy", proxy, 1);
+    struct lx_http_request request = {.method = "GET", .url = "http://far.example/x"};
+    fetch_ok(&b, &request, 200);
+    assert_string_equal(b.got_target, "http://far.example/x");
+    request.url = b.url;
+    fetch_ok(&b, &request, 200);
+    assert_string_equal(b.got_target, "/a/b?c=d");
+    unsetenv("http_proxy");
+    close_bench(&b);
+}
+
+static void test_tls(void **state)
+{
+    (void)state;
+    char pem[] = "/tmp/lynex-test-ca-XXXXXX";
+    int fd = mkstemp(pem);
+    assert_true(fd >= 0);
+    close(fd);
+    struct bench b = {0};
+    b.server = fake_http_start_tls(echo, &b, pem);
+    struct lx_err err = LX_ERR_INIT;
+    static const char *const hosts[] = {"127.0.0.1", "localhost"};
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(b.url, sizeof b.url, "https://%s:%u/a/b?c=d", hosts[i], fake_http_port(b.server));
+        struct lx_http_request request = {.method = "GET", .url = b.url};
+        open_client(&b, &(struct lx_http_options){.ca_bundle = pem});
+        fetch_ok(&b, &request, 200);
+        fetch_ok(&b, &request, 200);
+        lx_http_close(b.client);
+    }
+    assert_int_equal(fake_http_connections(b.server), 2);
+
+    struct lx_http_trace trace;
+    struct lx_http_request request = {.method = "GET", .url = b.url, .trace = &trace};
+    open_client(&b, &(struct lx_http_options){.ca_setting = "MY_CA"});
+    assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_AUTH);
+    assert_non_null(strstr(err.hint, "MY_CA"));
+    assert_false(trace.sent);
+    char plain[128];
+    snprintf(plain, sizeof plain, "http://127.0.0.1:%u/", fake_http_port(b.server));
+    request.url = plain;
+    assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_NETWORK);
+    lx_http_close(b.client);
+
+    open_client(&b,
+                &(struct lx_http_options){.ca_bundle = "/nowhere/ca.pem", .ca_setting = "MY_CA"});
+    request.url = b.url;
+    assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_ARGUMENT);
+    assert_non_null(strstr(err.hint, "MY_CA"));
+    lx_http_close(b.client);
+    fake_http_stop(b.server);
+    free(b.got_body);
+
+    /* TLS to a server that does not speak it. */
+    open_bench(&b, echo, NULL);
+    snprintf(plain, sizeof plain, "https://127.0.0.1:%u/", fake_http_port(b.server));
+    request.url = plain;
+    assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_NETWORK);
+    assert_false(trace.sent);
+    close_bench(&b);
+    unlink(pem);
+}
+
+static void test_memory_failures(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b, echo, NULL);
+    const struct lx_http_header header = {"X-A", "1"};
+    struct lx_http_request request = {.method = "PUT",
+                                      .url = b.url,
+                                      .headers = &header,
+                                      .header_count = 1,
+                                      .body = "abc",
+                                      .body_size = 3};
+    bool done = false;
+    unsigned failures = 0;
+    for (uint64_t n = 1; !done; n++) {
+        size_t before = lx_alloc_used();
+        struct lx_http *client = NULL;
+        struct lx_http_response *r = NULL;
+        struct lx_buf body = LX_BUF(100);
+        struct lx_err err = LX_ERR_INIT;
+        struct lx_http_options options = {.clock = lx_clock_system(), .ca_bundle = "/x"};
+        lx_alloc_fail_at(n);
+        enum lx_status status = lx_http_open(&options, &client, &err);
+        if (status == LX_OK)
+            status = lx_http_fetch(client, &request, &body, &r, &err);
+        done = lx_alloc_count() < n;
+        lx_alloc_fail_at(0);
+        if (done)
+            assert_int_equal(status, LX_OK);
+        else if (status != LX_E_MEMORY || err.text[0] == 0)
+            fail_msg("allocation %llu: %s %s", (unsigned long long)n, lx_status_name(status),
+                     err.text);
+        failures += status != LX_OK;
+        lx_http_end(r);
+        lx_http_close(client);
+        lx_buf_free(&body);
+        assert_int_equal(lx_alloc_used(), before);
+    }
+    assert_true(failures >= 8);
+    close_bench(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_get),
+        cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_source_failures),
+        cmocka_unit_test(test_every_cut_is_seen),
+        cmocka_unit_test(test_answers_that_prove_nothing),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_trailers),
+        cmocka_unit_test(test_nothing_is_sent_twice),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_answer_before_the_body),
+        cmocka_unit_test(test_417),
+        cmocka_unit_test(test_time_limits),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_left_unread),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_proxy),
+        cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_memory_failures),
+    };
+    signal(SIGPIPE, SIG_IGN); /* as the program does: TLS writes without MSG_NOSIGNAL */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
