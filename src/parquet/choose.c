@@ -353,8 +353,11 @@ static enum lx_status choose(struct trial *trial, const struct lx_pq_page *page,
         LX_TRY(try_dictionary(trial, &page->values, sample, &dictionary));
     bool dictionary_wins = dictionary.cost < first.cost || forced == LX_PARQUET_RLE_DICTIONARY;
     if (!dictionary_wins && page->values.shape == LX_COLUMN_BYTES && page->count > sample &&
-        question->file->effort != LX_PARQUET_FAST)
-        LX_TRY(refine(trial, page, &first, &second, &first));
+        question->file->effort != LX_PARQUET_FAST) {
+        struct candidate refined;
+        LX_TRY(refine(trial, page, &first, &second, &refined));
+        first = refined;
+    }
     *choice = (struct lx_pq_choice){first.encoding, first.encoding, first.compression};
     if (dictionary_wins) {
         choice->encoding = LX_PARQUET_RLE_DICTIONARY;
