@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/civil.h"
+#include "cmd/cmd_archive.h"
 #include "cmd/terminal.h"
 
 #include <pwd.h>
@@ -13,25 +14,17 @@
 #define LOGGER "lynex.archiver"
 #define PROGRESS_MS 200
 
-struct telling {
-    struct lx_cmd *cmd;
-    int64_t done, total;
-    int64_t last_ms;         /* when progress was drawn */
-    bool drawn;              /* a progress line stands on the terminal */
-    char where[LX_MAX_NAME]; /* "S3", or the directory */
-};
-
 /* -- events
  * ---------------------------------------------------------------------------------------- */
 
-static void clear_progress(struct telling *t)
+static void clear_progress(struct lx_telling *t)
 {
     if (t->drawn)
         fputs("\r\x1b[K", stdout);
     t->drawn = false;
 }
 
-static void say(struct telling *t, enum lx_log_level level, const char *text)
+static void say(struct lx_telling *t, enum lx_log_level level, const char *text)
 {
     if (!t->cmd->terminal) {
         lx_log_write(&t->cmd->log, level, LOGGER, "%s", text);
@@ -45,7 +38,7 @@ static void say(struct telling *t, enum lx_log_level level, const char *text)
     fflush(stdout);
 }
 
-static void draw_progress(struct telling *t, int64_t rows)
+static void draw_progress(struct lx_telling *t, int64_t rows)
 {
     enum { WIDTH = 30 };
     char done[LX_SHORT_TEXT], total[LX_SHORT_TEXT], bar[WIDTH * 3 + 1];
@@ -68,7 +61,7 @@ static void draw_progress(struct telling *t, int64_t rows)
     t->drawn = true;
 }
 
-static void say_hinted(struct telling *t, enum lx_log_level level, const char *text,
+static void say_hinted(struct lx_telling *t, enum lx_log_level level, const char *text,
                        const char *hint)
 {
     char line[LX_ERR_TEXT + LX_ERR_HINT + 8];
@@ -82,7 +75,7 @@ static void say_hinted(struct telling *t, enum lx_log_level level, const char *t
 
 static void tell(void *context, const struct lx_event *event)
 {
-    struct telling *t = context;
+    struct lx_telling *t = context;
     char line[LX_MAX_NAME * 4 + 64];
     long long rows = (long long)event->rows;
     switch (event->kind) {
@@ -273,8 +266,23 @@ static size_t bloom_columns(char *text, const char **columns, size_t most)
     return count;
 }
 
-static void fill_options(const struct lx_cmd *cmd, struct telling *t,
-                         struct lx_archive_options *options)
+void lx_telling_init(struct lx_telling *t, struct lx_cmd *cmd, const char *directory)
+{
+    *t = (struct lx_telling){.cmd = cmd, .where = "S3"};
+    if (directory != NULL)
+        snprintf(t->where, sizeof t->where, "%s", directory);
+    who_am_i(t->who, sizeof t->who);
+    snprintf(t->bloom_text, sizeof t->bloom_text, "%s", cmd->config->bloom_columns);
+    t->bloom_count = bloom_columns(t->bloom_text, t->blooms, LX_TELLING_BLOOMS);
+}
+
+void lx_telling_end(struct lx_telling *t)
+{
+    clear_progress(t);
+}
+
+void lx_archive_options_fill(const struct lx_cmd *cmd, struct lx_telling *t,
+                             struct lx_archive_options *options)
 {
     const struct lx_config *c = cmd->config;
     *options = (struct lx_archive_options){
@@ -303,12 +311,15 @@ static void fill_options(const struct lx_cmd *cmd, struct telling *t,
         .clock = cmd->clock,
         .random = cmd->random,
         .cancel = cmd->cancel,
+        .who = t->who,
+        .bloom_columns = t->blooms,
+        .bloom_count = t->bloom_count,
         .tell = tell,
         .context = t,
     };
 }
 
-static void say_error(struct telling *t, const char *what, const struct lx_err *err)
+static void say_error(struct lx_telling *t, const char *what, const struct lx_err *err)
 {
     char line[LX_ERR_TEXT + 64];
     snprintf(line, sizeof line, "❌ %s: %s", what, err->text);
@@ -327,7 +338,7 @@ static enum lx_status open_all(struct lx_cmd *cmd, struct lx_err *err)
     return lx_cmd_open_ledger(cmd, err);
 }
 
-static void say_start(struct telling *t)
+static void say_start(struct lx_telling *t)
 {
     char line[128], day[LX_TIME_TEXT];
     int64_t now = lx_clock_now(&t->cmd->clock);
@@ -338,27 +349,20 @@ static void say_start(struct telling *t)
 
 int lx_cmd_archive(struct lx_cmd *cmd)
 {
-    struct telling t = {.cmd = cmd, .where = "S3"};
+    struct lx_telling t;
     struct lx_archive_options options;
     struct lx_archive_report report = {0};
     struct lx_err err = LX_ERR_INIT;
-    const char *blooms[64];
-    char who[512], bloom_text[4096];
     bool dry_run = lx_cmd_flag(cmd, "--dry-run");
     if (!lx_cmd_args_done(cmd, 0))
         return LX_EXIT_USAGE;
-    if (cmd->config->target.is_directory)
-        snprintf(t.where, sizeof t.where, "%s", cmd->config->target.directory);
+    lx_telling_init(&t, cmd,
+                    cmd->config->target.is_directory ? cmd->config->target.directory : NULL);
     say_start(&t);
     enum lx_status status = open_all(cmd, &err);
     if (status == LX_OK) {
-        fill_options(cmd, &t, &options);
+        lx_archive_options_fill(cmd, &t, &options);
         options.dry_run = dry_run;
-        who_am_i(who, sizeof who);
-        options.who = who;
-        snprintf(bloom_text, sizeof bloom_text, "%s", cmd->config->bloom_columns);
-        options.bloom_columns = blooms;
-        options.bloom_count = bloom_columns(bloom_text, blooms, sizeof blooms / sizeof blooms[0]);
         status = lx_archive_run(&options, &report, &err);
     }
     clear_progress(&t);
