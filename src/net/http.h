@@ -90,8 +90,10 @@ struct lx_http_request {
     void *source_context;
     int64_t source_size; /* bytes it will give; -1: not known, sent in chunks */
 
-    bool repeatable; /* doing it twice is harmless: may be sent again on a dead kept connection */
-    bool expect;     /* ask the server first ("Expect: 100-continue"): for large bodies */
+    bool repeatable; /* doing it twice is harmless: may be sent again on a dead kept connection;
+                        a body from a source is not */
+    bool expect;     /* ask the server first ("Expect: 100-continue"): for large bodies, of a MiB
+                        and more; for smaller ones libcurl may leave it out */
     int connect_timeout_ms;         /* 0: the client's */
     int idle_timeout_ms;            /* 0: the client's; -1: none */
     int timeout_ms;                 /* the whole exchange, without pauses of the reader; 0: none */

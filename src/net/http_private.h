@@ -96,6 +96,7 @@ LX_MUST_CHECK enum lx_status lx_http_drive_head(struct lx_http_response *respons
 size_t lx_http_on_head(char *line, size_t size, size_t count, void *context);
 size_t lx_http_on_body(char *bytes, size_t size, size_t count, void *context);
 size_t lx_http_on_send(char *buffer, size_t size, size_t count, void *context);
+int lx_http_on_seek(void *context, curl_off_t offset, int origin);
 int lx_http_on_ready(void *context, char *remote_ip, char *local_ip, int remote_port,
                      int local_port);
 

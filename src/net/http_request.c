@@ -72,10 +72,9 @@ static enum lx_status make_headers(struct lx_http_response *r,
                           request->header_count);
     for (size_t i = 0; i < request->header_count; i++)
         LX_TRY(add_header(r, &request->headers[i], err));
-    if (!r->sends_body)
-        return LX_OK;
-    /* An empty value keeps curl from deciding by itself. */
-    return add_line(r, r->expect ? "Expect: 100-continue" : "Expect:", err);
+    /* Where asking is wanted curl adds the header itself: only then it leaves it out after a 417.
+     * An empty value keeps it from deciding so elsewhere. */
+    return r->sends_body && !r->expect ? add_line(r, "Expect:", err) : LX_OK;
 }
 
 static enum lx_status check_url(struct lx_http_response *r, const struct lx_http_request *request,
@@ -127,6 +126,8 @@ static CURLcode set_callbacks(struct lx_http_response *r, CURL *easy)
     SET(CURLOPT_WRITEDATA, r);
     SET(CURLOPT_READFUNCTION, lx_http_on_send);
     SET(CURLOPT_READDATA, r);
+    SET(CURLOPT_SEEKFUNCTION, lx_http_on_seek);
+    SET(CURLOPT_SEEKDATA, r);
     SET(CURLOPT_PREREQFUNCTION, lx_http_on_ready);
     SET(CURLOPT_PREREQDATA, r);
     SET(CURLOPT_ERRORBUFFER, r->curl_said);

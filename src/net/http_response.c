@@ -54,6 +54,17 @@ size_t lx_http_on_send(char *buffer, size_t size, size_t count, void *context)
     return got;
 }
 
+/* Back to the start, before a repeatable request goes out again. */
+int lx_http_on_seek(void *context, curl_off_t offset, int origin)
+{
+    struct lx_http_response *r = context;
+    if (r->source != NULL || origin != SEEK_SET || offset < 0 ||
+        (uint64_t)offset > (uint64_t)r->body_size)
+        return CURL_SEEKFUNC_FAIL;
+    r->body_at = (size_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
 static void begin_head(struct lx_http_response *r, struct lx_str line)
 {
     lx_buf_clear(&r->head);

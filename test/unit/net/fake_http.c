@@ -229,6 +229,10 @@ static bool read_head(struct fake_exchange *x)
             return false;
         len += (size_t)got;
         x->head[len] = 0;
+        if (x->head[0] < 'A') { /* the first bytes of TLS: answered as servers do */
+            fake_send_text(x, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+            return false;
+        }
         char *end = strstr(x->head, "\r\n\r\n");
         if (end != NULL) {
             x->ahead_len = len - (size_t)(end + 4 - x->head);
