@@ -1,4 +1,5 @@
-/* config_names.c: a misspelt DELETE_AFTER_ARCHVE=false must not delete: names that look like ours. */
+/* config_names.c: a misspelt DELETE_AFTER_ARCHVE=false must not delete: names that look like ours.
+ */
 #include "config/config_private.h"
 
 #include <ctype.h>
@@ -66,12 +67,19 @@ static bool is_listed(struct lx_str name, const char *list)
 /* Names of other programs that begin like ours, and of lynex's own tests. */
 static bool is_known_other(struct lx_str name)
 {
-    static const char *const others[] = {
-        "CLICKHOUSE_DB",        "CLICKHOUSE_DEFAULT_ACCESS_MANAGEMENT",
-        "CLICKHOUSE_NATIVE_PORT", "CLICKHOUSE_TCP_PORT", "CLICKHOUSE_VERSION",
-        "CLICKHOUSE_CONFIG",    "CLICKHOUSE_DATA",  "CLICKHOUSE_IMAGE",
-        "CLICKHOUSE_LOG_LEVEL", "LYNEX_STEP",       "LYNEX_MUTANT",
-        "LYNEX_LIBCHDB",        "LYNEX_BIN"};
+    static const char *const others[] = {"CLICKHOUSE_DB",
+                                         "CLICKHOUSE_DEFAULT_ACCESS_MANAGEMENT",
+                                         "CLICKHOUSE_NATIVE_PORT",
+                                         "CLICKHOUSE_TCP_PORT",
+                                         "CLICKHOUSE_VERSION",
+                                         "CLICKHOUSE_CONFIG",
+                                         "CLICKHOUSE_DATA",
+                                         "CLICKHOUSE_IMAGE",
+                                         "CLICKHOUSE_LOG_LEVEL",
+                                         "LYNEX_STEP",
+                                         "LYNEX_MUTANT",
+                                         "LYNEX_LIBCHDB",
+                                         "LYNEX_BIN"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (lx_str_is(name, others[i]))
             return true;

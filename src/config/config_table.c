@@ -55,8 +55,17 @@
 
 static const struct lx_setting_info infos[LX_SETTING_COUNT] = {
 #define LX_SETTING(kind, field, name, fallback, extra, low, high, group, help, more)               \
-    {#name,        LX_KIND_##kind,       LX_GROUP_##group,     fallback, UNIT_##kind(extra),       \
-     HOLDER_##kind(extra), CHOICES_##kind(extra), low, high,   help,     more},
+    {#name,                                                                                        \
+     LX_KIND_##kind,                                                                               \
+     LX_GROUP_##group,                                                                             \
+     fallback,                                                                                     \
+     UNIT_##kind(extra),                                                                           \
+     HOLDER_##kind(extra),                                                                         \
+     CHOICES_##kind(extra),                                                                        \
+     low,                                                                                          \
+     high,                                                                                         \
+     help,                                                                                         \
+     more},
 #include "config/settings.def"
 };
 

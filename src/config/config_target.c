@@ -1,4 +1,5 @@
-/* config_target.c: where the archive lies, and where ClickHouse answers, out of several settings. */
+/* config_target.c: where the archive lies, and where ClickHouse answers, out of several settings.
+ */
 #include "config/config_private.h"
 
 #include "base/alloc.h"
@@ -34,8 +35,9 @@ static enum lx_status check_folder(const char *setting, struct lx_str text, stru
         if (c != '/')
             continue;
         if (text.len > 0 && (part.len == 0 || lx_str_is(part, ".") || lx_str_is(part, "..")))
-            return lx_err_set(err, LX_E_ARGUMENT, "%s=%.*s has an empty part, or one that leaves it",
-                              setting, LX_STR_ARG(text));
+            return lx_err_set(err, LX_E_ARGUMENT,
+                              "%s=%.*s has an empty part, or one that leaves it", setting,
+                              LX_STR_ARG(text));
         part = (struct lx_str){text.ptr + i + 1, 0};
     }
     return LX_OK;
@@ -57,8 +59,10 @@ static enum lx_status check_bucket(const char *setting, struct lx_str bucket, st
                c == '-' || c == '.' || c == '_';
     }
     if (!good)
-        return lx_err_set(err, LX_E_ARGUMENT, "%s: \"%.*s\" is no bucket's name (3 to 63 letters, "
-                          "digits, - and .)", setting, LX_STR_ARG(bucket));
+        return lx_err_set(err, LX_E_ARGUMENT,
+                          "%s: \"%.*s\" is no bucket's name (3 to 63 letters, "
+                          "digits, - and .)",
+                          setting, LX_STR_ARG(bucket));
     return LX_OK;
 }
 
@@ -70,8 +74,8 @@ static enum lx_status url_target(struct lx_config *config, struct lx_err *err)
         struct lx_str rest = {url.ptr + 5, url.len - 5};
         const char *slash = memchr(rest.ptr, '/', rest.len);
         struct lx_str bucket = {rest.ptr, slash != NULL ? (size_t)(slash - rest.ptr) : rest.len};
-        struct lx_str root = trim_slashes(
-            (struct lx_str){rest.ptr + bucket.len, rest.len - bucket.len});
+        struct lx_str root =
+            trim_slashes((struct lx_str){rest.ptr + bucket.len, rest.len - bucket.len});
         LX_TRY(check_bucket("ARCHIVE_URL", bucket, err));
         LX_TRY(check_folder("ARCHIVE_URL", root, err));
         LX_TRY(keep(config, bucket, &target->bucket, err));
@@ -105,8 +109,10 @@ static enum lx_status resolve_target(struct lx_config *config, struct lx_err *er
         prefix = LX_STR("events");
     LX_TRY(check_folder("S3_ARCHIVE_PREFIX", prefix, err));
     if (prefix.ptr[0] == '_')
-        return lx_err_set(err, LX_E_ARGUMENT, "S3_ARCHIVE_PREFIX=%.*s must not begin with '_': those "
-                          "folders are the log's and lynex's own", LX_STR_ARG(prefix));
+        return lx_err_set(err, LX_E_ARGUMENT,
+                          "S3_ARCHIVE_PREFIX=%.*s must not begin with '_': those "
+                          "folders are the log's and lynex's own",
+                          LX_STR_ARG(prefix));
     LX_TRY(keep(config, prefix, &target->prefix, err));
     if (config->url[0] != 0) {
         LX_TRY(url_target(config, err));
@@ -124,7 +130,8 @@ static enum lx_status resolve_target(struct lx_config *config, struct lx_err *er
     return LX_OK;
 }
 
-/* -- ClickHouse ---------------------------------------------------------------------------------------- */
+/* -- ClickHouse
+ * ---------------------------------------------------------------------------------------- */
 
 static bool is_set(const struct lx_config *config, enum lx_setting setting)
 {
@@ -147,7 +154,8 @@ static enum lx_status port_of(struct lx_config *config, bool *secure, int64_t *p
     if (given != 9000 && given != 9440)
         return LX_OK;
     *port = *secure ? 8443 : 8123;
-    return lx_config_note(config, err, "CLICKHOUSE_PORT=%lld is ClickHouse's native port; lynex speaks "
+    return lx_config_note(config, err,
+                          "CLICKHOUSE_PORT=%lld is ClickHouse's native port; lynex speaks "
                           "HTTP and tries port %lld (CLICKHOUSE_HTTP_PORT says otherwise)",
                           (long long)given, (long long)*port);
 }
@@ -164,11 +172,16 @@ static enum lx_status server_of_host(struct lx_config *config, struct lx_config_
         lx_err_hint(err, "a URL belongs into CLICKHOUSE_URL");
         return LX_E_ARGUMENT;
     }
+    if (strchr(host, ':') != NULL && strchr(host, ':') == strrchr(host, ':')) {
+        lx_err_set(err, LX_E_ARGUMENT, "CLICKHOUSE_HOST=%s holds a port", host);
+        lx_err_hint(err, "the port belongs into CLICKHOUSE_PORT");
+        return LX_E_ARGUMENT;
+    }
     LX_TRY(port_of(config, &secure, &port, err));
     bool bare_ipv6 = strchr(host, ':') != NULL && host[0] != '[';
     enum lx_status status =
-        lx_buf_printf(&url, "%s://%s%s%s:%lld", secure ? "https" : "http", bare_ipv6 ? "[" : "", host,
-                      bare_ipv6 ? "]" : "", (long long)port);
+        lx_buf_printf(&url, "%s://%s%s%s:%lld", secure ? "https" : "http", bare_ipv6 ? "[" : "",
+                      host, bare_ipv6 ? "]" : "", (long long)port);
     server->url = status == LX_OK ? lx_config_keep_buf(config, &url) : NULL;
     lx_buf_free(&url);
     return server->url != NULL ? LX_OK : lx_err_memory(err);
@@ -184,7 +197,7 @@ static enum lx_status keep_decoded(struct lx_config *config, struct lx_str text,
         return lx_err_memory(err);
     for (size_t i = 0; i < text.len; i++) {
         uint64_t byte;
-        if (text.ptr[i] == '%' && i + 2 < text.len + 0 &&
+        if (text.ptr[i] == '%' && i + 2 < text.len &&
             lx_str_to_hex64((struct lx_str){text.ptr + i + 1, 2}, &byte) && byte != 0) {
             copy[used++] = (char)byte;
             i += 2;
@@ -208,7 +221,8 @@ static enum lx_status server_of_url(struct lx_config *config, struct lx_str url,
     if (lx_str_starts(url, LX_STR("embedded:///")) && url.len > 12)
         return keep(config, url, &server->url, err);
     if (scheme == 0) {
-        lx_err_set(err, LX_E_ARGUMENT, "CLICKHOUSE_URL must begin with http://, https:// or "
+        lx_err_set(err, LX_E_ARGUMENT,
+                   "CLICKHOUSE_URL must begin with http://, https:// or "
                    "embedded:///");
         lx_err_hint(err, "for example https://clickhouse.example.com:8443; the native protocol "
                          "(port 9000) is not spoken");

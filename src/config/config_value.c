@@ -29,7 +29,8 @@ static void *field_of(struct lx_config *config, enum lx_setting setting)
     return (char *)config + offsets[setting];
 }
 
-/* -- numbers ---------------------------------------------------------------------------------------- */
+/* -- numbers
+ * ---------------------------------------------------------------------------------------- */
 
 struct unit {
     const char *name;
@@ -37,11 +38,11 @@ struct unit {
 };
 
 static const struct unit times[] = {
-    {"s", 1},       {"sec", 1},        {"second", 1},   {"seconds", 1}, {"m", 60},
-    {"min", 60},    {"minute", 60},    {"minutes", 60}, {"h", 3600},    {"hour", 3600},
-    {"hours", 3600}, {"d", 86400},     {"day", 86400},  {"days", 86400}, {NULL, 0}};
+    {"s", 1},        {"sec", 1},     {"second", 1},   {"seconds", 1},  {"m", 60},
+    {"min", 60},     {"minute", 60}, {"minutes", 60}, {"h", 3600},     {"hour", 3600},
+    {"hours", 3600}, {"d", 86400},   {"day", 86400},  {"days", 86400}, {NULL, 0}};
 static const struct unit sizes[] = {
-    {"k", 1 << 10},  {"kb", 1 << 10},  {"kib", 1 << 10}, {"m", 1 << 20},  {"mb", 1 << 20},
+    {"k", 1 << 10},   {"kb", 1 << 10}, {"kib", 1 << 10}, {"m", 1 << 20},   {"mb", 1 << 20},
     {"mib", 1 << 20}, {"g", 1 << 30},  {"gb", 1 << 30},  {"gib", 1 << 30}, {NULL, 0}};
 static const struct unit days[] = {{"d", 1}, {"day", 1}, {"days", 1}, {NULL, 0}};
 static const struct unit none[] = {{NULL, 0}};
@@ -88,14 +89,17 @@ static int64_t plain_factor(const struct lx_setting_info *info)
     return strcmp(info->unit, "hours") == 0 ? 3600 : strcmp(info->unit, "days") == 0 ? 86400 : 1;
 }
 
-static enum lx_status read_int(const struct lx_setting_info *info, const char *text,
-                               int64_t *value, struct lx_err *err)
+static enum lx_status read_int(const struct lx_setting_info *info, const char *text, int64_t *value,
+                               struct lx_err *err)
 {
     struct lx_str view = lx_str_of(text);
     bool is_days = strcmp(info->unit, "days") == 0;
     if (!read_number(view, is_days ? days : none, 1, value))
-        return wrong_number(info, text, is_days ? "30" : info->fallback[0] != 0 ? info->fallback
-                                                                                : "10000", err);
+        return wrong_number(info, text,
+                            is_days                  ? "30"
+                            : info->fallback[0] != 0 ? info->fallback
+                                                     : "10000",
+                            err);
     if (*value < info->low || *value > info->high)
         return out_of_range(info, text, info->low, info->high, info->unit, err);
     return LX_OK;
@@ -122,7 +126,8 @@ static enum lx_status read_size(const struct lx_setting_info *info, const char *
     return LX_OK;
 }
 
-/* -- others -------------------------------------------------------------------------------------------- */
+/* -- others
+ * -------------------------------------------------------------------------------------------- */
 
 static enum lx_status read_bool(const struct lx_setting_info *info, const char *text, bool *value,
                                 struct lx_err *err)
@@ -143,15 +148,21 @@ static enum lx_status read_bool(const struct lx_setting_info *info, const char *
 static enum lx_status read_choice(const struct lx_setting_info *info, const char *text, int *value,
                                   struct lx_err *err)
 {
+    /* Words of other programs that share LOG_LEVEL. */
+    static const char *const words[][2] = {
+        {"warn", "warning"}, {"trace", "debug"}, {"critical", "error"}, {"fatal", "error"}};
     char all[256] = "";
     size_t used = 0;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(info->name, "LOG_LEVEL") == 0 && same_word(lx_str_of(text), words[i][0]))
+            text = words[i][1];
     for (int i = 0; info->choices[i] != NULL; i++) {
         if (same_word(lx_str_of(text), info->choices[i])) {
             *value = i;
             return LX_OK;
         }
-        int more = snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "",
-                            info->choices[i]);
+        int more =
+            snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "", info->choices[i]);
         used += more > 0 && (size_t)more < sizeof all - used ? (size_t)more : 0;
     }
     lx_err_set(err, LX_E_ARGUMENT, "%s=%s is none of: %s", info->name, text, all);

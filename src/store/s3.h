@@ -1,0 +1,151 @@
+/* s3.h: what the files of the S3 driver share: one bucket, its calls, their answers.
+ *
+ * Sources: the Amazon S3 API reference (REST, ListObjectsV2, multipart uploads), "Authenticating
+ * Requests: AWS Signature Version 4". */
+#ifndef LX_STORE_S3_H
+#define LX_STORE_S3_H
+
+#include "base/limits.h"
+#include "net/http.h"
+#include "store/store_private.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define LX_STORE_MAX_TRIES 8           /* of one request */
+#define LX_S3_CLEANING_TRIES 2         /* of one that tidies up */
+#define LX_S3_BACKOFF_MS 200           /* before the second try; doubled for each further one */
+#define LX_S3_BACKOFF_MAX_MS 5000      /* …up to this */
+#define LX_S3_PART (16 * LX_MIB)       /* default part of an upload, held in memory */
+#define LX_S3_MAX_PARTS 10000          /* of one multipart upload (S3) */
+#define LX_S3_SIGNED_BODY (1 * LX_MIB) /* larger bodies are not hashed where TLS guards them */
+#define LX_S3_MAX_ERROR (64 * LX_KIB)  /* of an error's XML */
+#define LX_S3_MAX_PAGE (8 * LX_MIB)    /* of one page of a listing */
+#define LX_S3_PAGE_KEYS 1000
+#define LX_S3_MAX_EXTRA 8 /* headers of one call beside the signature's own */
+
+struct lx_s3 {
+    char *bucket, *root;
+    char *secret_key, *access_key, *session_token; /* token: NULL where there is none */
+    char *storage_class, *sse;                     /* NULL: none */
+    char *scheme;                                  /* "https" */
+    char *endpoint_host;                           /* "localhost:9000"; NULL: Amazon's */
+    bool virtual_host, tls;
+    size_t part_size;
+    struct lx_clock clock;
+    struct lx_random random;
+    const struct lx_cancel *cancel;
+    void (*say)(void *context, const char *text);
+    void *say_context;
+    struct lx_http *http;
+
+    pthread_mutex_t lock; /* guards the region, and the words that are said once */
+    char region[64];
+    bool said_class, said_region;
+    atomic_bool no_class; /* the store does not know the storage class */
+
+    atomic_llong puts, gets, heads, lists, deletes, retries, bytes_out, bytes_in;
+};
+
+struct lx_s3_param {
+    const char *name, *value;
+};
+
+/* One request. */
+struct lx_s3_call {
+    const char *method, *key;                   /* key: below the root; NULL: the bucket itself */
+    const char *action;                         /* "s3:PutObject": named where access is denied */
+    struct lx_s3_param params[LX_S3_MAX_EXTRA]; /* of the query, sorted by name */
+    size_t param_count;
+    struct lx_http_header headers[LX_S3_MAX_EXTRA]; /* all signed; names in lower case */
+    size_t header_count;
+    const void *body;
+    size_t body_size;
+    bool once;      /* a second one may be refused although the first was done (conditional) */
+    bool has_class; /* takes the storage class */
+    bool cleaning;  /* best effort: few tries, also after the user has interrupted */
+
+    /* Where the answer's body goes: exactly into_size bytes, or appended to `out`, or nowhere. */
+    void *into;
+    size_t into_size;
+    int64_t into_offset;
+    struct lx_buf *out;
+};
+
+struct lx_s3_answer {
+    int status;
+    struct lx_object object; /* of the headers */
+    char owner[40];          /* x-amz-meta-lynex-upload */
+};
+
+/* Sends, with retries. LX_E_UNKNOWN only for calls that say `once`. */
+LX_MUST_CHECK enum lx_status lx_s3_do(struct lx_s3 *s3, struct lx_s3_call *call,
+                                      struct lx_s3_answer *answer, struct lx_err *err);
+void lx_s3_add_header(struct lx_s3_call *call, const char *name, const char *value);
+/* "s3://bucket/root/key" for texts, cut to size. */
+void lx_s3_name(const struct lx_s3 *s3, const char *key, char *text, size_t size);
+
+/* -- the signature --------------------------------------------------------------------------- */
+
+struct lx_s3_signing {
+    const char *method, *path, *query;    /* escaped; the query sorted by name */
+    const struct lx_http_header *headers; /* lower-case names, sorted; all are signed */
+    size_t header_count;
+    const char *payload; /* hex SHA-256 of the body, or UNSIGNED-PAYLOAD */
+    const char *time;    /* "20130524T000000Z" */
+    const char *region, *service, *access_key, *secret_key;
+};
+/* The value of the Authorization header. */
+LX_MUST_CHECK enum lx_status lx_s3_sign(const struct lx_s3_signing *what, struct lx_buf *value);
+/* Hex SHA-256. */
+LX_MUST_CHECK enum lx_status lx_s3_sha256(const void *bytes, size_t size, char hex[65]);
+
+/* -- errors ---------------------------------------------------------------------------------- */
+
+/* Turns an answer that is no success into a status with text and hint. *again: worth a retry. */
+struct lx_s3_failure {
+    int status;
+    struct lx_str body;    /* XML, or anything */
+    struct lx_str date;    /* the server's clock, as its header says */
+    struct lx_str region;  /* x-amz-bucket-region */
+    bool again;            /* out */
+    char code[64];         /* out */
+    char right_region[64]; /* out: where the bucket lies, when that is the trouble */
+};
+enum lx_status lx_s3_failed(struct lx_s3 *s3, const struct lx_s3_call *call,
+                            struct lx_s3_failure *failure, struct lx_err *err);
+
+/* -- XML ------------------------------------------------------------------------------------- */
+
+struct lx_s3_entry {
+    const char *key; /* unescaped, in the bucket */
+    struct lx_object object;
+};
+typedef enum lx_status (*lx_s3_entry_visit)(void *context, const struct lx_s3_entry *entry,
+                                            struct lx_err *err);
+/* A page of ListObjectsV2. *token is "" after the last one. `visit` sees the entries in order,
+ * after all of the page was understood. */
+LX_MUST_CHECK enum lx_status lx_s3_parse_page(struct lx_str xml, lx_s3_entry_visit visit,
+                                              void *context, struct lx_buf *token,
+                                              struct lx_err *err);
+/* The text of the first element of that name; false where it is not there or the XML is none. */
+bool lx_s3_xml_text(struct lx_str xml, const char *element, char *text, size_t size);
+
+/* Objects of these classes must be restored before they can be read. */
+bool lx_s3_is_frozen(const char *storage_class);
+
+/* -- uploads (s3_upload.c) ------------------------------------------------------------------- */
+
+/* Headers that every object takes: content type, encryption, and for data the storage class. */
+void lx_s3_object_headers(struct lx_s3 *s3, const struct lx_put *put, struct lx_s3_call *call);
+
+enum lx_status lx_s3_upload_begin(void *self, const char *key, const struct lx_put *put,
+                                  void **upload, struct lx_err *err);
+enum lx_status lx_s3_upload_write(void *self, void *upload, const void *bytes, size_t size,
+                                  struct lx_err *err);
+enum lx_status lx_s3_upload_rekey(void *self, void *upload, const char *key, struct lx_err *err);
+enum lx_status lx_s3_upload_finish(void *self, void *upload, struct lx_object *object,
+                                   struct lx_err *err);
+void lx_s3_upload_abort(void *self, void *upload);
+
+#endif

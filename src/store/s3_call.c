@@ -1,0 +1,407 @@
+/* s3_call.c: one request to S3: its URL, signature, tries, and the answer's headers. */
+#include "store/s3.h"
+
+#include "base/civil.h"
+#include "net/url.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#define MAX_HEADERS (LX_S3_MAX_EXTRA + 8)
+
+/* What stands ready for one try. */
+struct attempt {
+    struct lx_buf url, path, query, authorization;
+    char host[512], region[64], time[32], payload[65];
+    struct lx_http_header headers[MAX_HEADERS];
+    size_t header_count;
+};
+
+void lx_s3_name(const struct lx_s3 *s3, const char *key, char *text, size_t size)
+{
+    bool has_root = s3->root[0] != 0, has_key = key != NULL && key[0] != 0;
+    snprintf(text, size, "s3://%s%s%s%s%s", s3->bucket, has_root ? "/" : "", s3->root,
+             has_key ? "/" : "", has_key ? key : "");
+}
+
+void lx_s3_add_header(struct lx_s3_call *call, const char *name, const char *value)
+{
+    if (call->header_count < LX_S3_MAX_EXTRA)
+        call->headers[call->header_count++] = (struct lx_http_header){name, value};
+}
+
+/* -- making
+ * ----------------------------------------------------------------------------------------- */
+
+static void make_host(struct lx_s3 *s3, struct attempt *a)
+{
+    const char *dot = s3->virtual_host ? "." : "";
+    const char *bucket = s3->virtual_host ? s3->bucket : "";
+    pthread_mutex_lock(&s3->lock);
+    snprintf(a->region, sizeof a->region, "%s", s3->region);
+    pthread_mutex_unlock(&s3->lock);
+    if (s3->endpoint_host != NULL)
+        snprintf(a->host, sizeof a->host, "%s%s%s", bucket, dot, s3->endpoint_host);
+    else
+        snprintf(a->host, sizeof a->host, "%s%ss3.%s.amazonaws.com%s", bucket, dot, a->region,
+                 strncmp(a->region, "cn-", 3) == 0 ? ".cn" : "");
+}
+
+static enum lx_status make_url(struct lx_s3 *s3, const struct lx_s3_call *call, struct attempt *a)
+{
+    if (!s3->virtual_host) {
+        LX_TRY(lx_buf_text(&a->path, "/"));
+        LX_TRY(lx_url_escape(&a->path, lx_str_of(s3->bucket), false));
+    }
+    if (call->key != NULL) {
+        if (s3->root[0] != 0) {
+            LX_TRY(lx_buf_text(&a->path, "/"));
+            LX_TRY(lx_url_escape(&a->path, lx_str_of(s3->root), true));
+        }
+        LX_TRY(lx_buf_text(&a->path, "/"));
+        LX_TRY(lx_url_escape(&a->path, lx_str_of(call->key), true));
+    } else if (s3->virtual_host) {
+        LX_TRY(lx_buf_text(&a->path, "/"));
+    }
+    for (size_t i = 0; i < call->param_count; i++) {
+        LX_TRY(lx_buf_text(&a->query, i > 0 ? "&" : ""));
+        LX_TRY(lx_url_escape(&a->query, lx_str_of(call->params[i].name), false));
+        LX_TRY(lx_buf_text(&a->query, "="));
+        LX_TRY(lx_url_escape(&a->query, lx_str_of(call->params[i].value), false));
+    }
+    LX_TRY(lx_buf_printf(&a->url, "%s://%s", s3->scheme, a->host));
+    LX_TRY(lx_buf_str(&a->url, lx_buf_view(&a->path)));
+    if (a->query.len > 0) {
+        LX_TRY(lx_buf_text(&a->url, "?"));
+        LX_TRY(lx_buf_str(&a->url, lx_buf_view(&a->query)));
+    }
+    return lx_buf_text(&a->query, "");
+}
+
+/* Where TLS guards the body on its way, a large one is not hashed once more. */
+static enum lx_status make_payload(const struct lx_s3 *s3, const struct lx_s3_call *call,
+                                   struct attempt *a)
+{
+    if (s3->tls && call->body_size > LX_S3_SIGNED_BODY) {
+        snprintf(a->payload, sizeof a->payload, "UNSIGNED-PAYLOAD");
+        return LX_OK;
+    }
+    return lx_s3_sha256(call->body, call->body_size, a->payload);
+}
+
+static void put_header(struct attempt *a, const char *name, const char *value)
+{
+    size_t at = a->header_count++;
+    for (; at > 0 && strcmp(a->headers[at - 1].name, name) > 0; at--)
+        a->headers[at] = a->headers[at - 1];
+    a->headers[at] = (struct lx_http_header){name, value};
+}
+
+static enum lx_status make(struct lx_s3 *s3, const struct lx_s3_call *call, struct attempt *a,
+                           struct lx_err *err)
+{
+    struct lx_civil now = lx_civil_of_ms(lx_clock_now(&s3->clock));
+    snprintf(a->time, sizeof a->time, "%04d%02u%02uT%02u%02u%02uZ", (int)now.year, now.month,
+             now.day, now.hour, now.minute, now.second);
+    make_host(s3, a);
+    if (make_url(s3, call, a) != LX_OK || make_payload(s3, call, a) != LX_OK)
+        return lx_err_memory(err);
+    put_header(a, "host", a->host);
+    put_header(a, "x-amz-content-sha256", a->payload);
+    put_header(a, "x-amz-date", a->time);
+    if (s3->session_token != NULL)
+        put_header(a, "x-amz-security-token", s3->session_token);
+    for (size_t i = 0; i < call->header_count; i++)
+        put_header(a, call->headers[i].name, call->headers[i].value);
+    if (call->has_class && s3->storage_class != NULL && !atomic_load(&s3->no_class))
+        put_header(a, "x-amz-storage-class", s3->storage_class);
+    const struct lx_s3_signing what = {
+        .method = call->method,
+        .path = lx_buf_cstr(&a->path),
+        .query = lx_buf_cstr(&a->query),
+        .headers = a->headers,
+        .header_count = a->header_count,
+        .payload = a->payload,
+        .time = a->time,
+        .region = a->region,
+        .service = "s3",
+        .access_key = s3->access_key,
+        .secret_key = s3->secret_key,
+    };
+    if (lx_s3_sign(&what, &a->authorization) != LX_OK)
+        return lx_err_memory(err);
+    a->headers[a->header_count++] =
+        (struct lx_http_header){"authorization", lx_buf_cstr(&a->authorization)};
+    return LX_OK;
+}
+
+/* -- taking the answer
+ * ----------------------------------------------------------------------------- */
+
+static void copy_header(const struct lx_http_response *r, const char *name, char *to, size_t size)
+{
+    struct lx_str value = lx_http_header(r, name);
+    if (value.ptr == NULL)
+        return;
+    if (value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"')
+        value = (struct lx_str){value.ptr + 1, value.len - 2};
+    snprintf(to, size, "%.*s", LX_STR_ARG(value));
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7) */
+static int64_t time_of(struct lx_str text)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    char buffer[40], month[4];
+    unsigned day, hour, minute, second;
+    int year;
+    snprintf(buffer, sizeof buffer, "%.*s", LX_STR_ARG(text));
+    if (sscanf(buffer, "%*3s, %2u %3s %4d %2u:%2u:%2u GMT", &day, month, &year, &hour, &minute,
+               &second) != 6 ||
+        strlen(month) != 3 || strstr(months, month) == NULL)
+        return 0;
+    struct lx_civil civil = {.year = year,
+                             .month = (unsigned)((strstr(months, month) - months) / 3 + 1),
+                             .day = day,
+                             .hour = hour,
+                             .minute = minute,
+                             .second = second};
+    return lx_civil_to_ms(&civil);
+}
+
+static void take_headers(const struct lx_http_response *r, struct lx_s3_answer *answer)
+{
+    struct lx_object *object = &answer->object;
+    answer->status = lx_http_status(r);
+    object->size = lx_http_length(r);
+    copy_header(r, "etag", object->etag, sizeof object->etag);
+    copy_header(r, "x-amz-storage-class", object->storage_class, sizeof object->storage_class);
+    copy_header(r, "x-amz-meta-lynex-upload", answer->owner, sizeof answer->owner);
+    struct lx_str modified = lx_http_header(r, "last-modified");
+    object->modified_ms = modified.ptr != NULL ? time_of(modified) : 0;
+    object->frozen = lx_s3_is_frozen(object->storage_class);
+}
+
+/* Exactly the bytes that were asked for: from that offset, of that length. */
+static enum lx_status take_range(struct lx_http_response *r, const struct lx_s3_call *call,
+                                 const char *name, struct lx_err *err)
+{
+    struct lx_str range = lx_http_header(r, "content-range");
+    char start[64];
+    size_t done = 0, got;
+    snprintf(start, sizeof start, "bytes %lld-", (long long)call->into_offset);
+    bool whole = lx_http_status(r) == 200 && call->into_offset == 0;
+    if (!whole && (range.ptr == NULL || !lx_str_starts(range, lx_str_of(start))))
+        return lx_err_set(err, LX_E_NETWORK, "%s: the store answered with other bytes than asked",
+                          name);
+    while (done < call->into_size) {
+        LX_TRY(lx_http_read(r, (char *)call->into + done, call->into_size - done, &got, err));
+        if (got == 0)
+            return lx_err_set(err, LX_E_FORMAT, "%s ends %zu bytes before what was asked for", name,
+                              call->into_size - done);
+        done += got;
+    }
+    return LX_OK;
+}
+
+static enum lx_status take_failure(struct lx_s3 *s3, struct lx_http_response *r,
+                                   const struct lx_s3_call *call, struct lx_s3_failure *failure,
+                                   struct lx_err *err)
+{
+    struct lx_buf body = LX_BUF(LX_S3_MAX_ERROR);
+    struct lx_err ignored = LX_ERR_INIT;
+    /* A body that breaks off still leaves a status. */
+    if (strcmp(call->method, "HEAD") == 0 || lx_http_read_all(r, &body, &ignored) != LX_OK)
+        lx_buf_clear(&body);
+    failure->status = lx_http_status(r);
+    failure->body = lx_buf_view(&body);
+    failure->date = lx_http_header(r, "date");
+    failure->region = lx_http_header(r, "x-amz-bucket-region");
+    enum lx_status status = lx_s3_failed(s3, call, failure, err);
+    lx_buf_free(&body);
+    return status;
+}
+
+static enum lx_status take(struct lx_s3 *s3, struct lx_http_response *r,
+                           const struct lx_s3_call *call, struct lx_s3_answer *answer,
+                           struct lx_s3_failure *failure, struct lx_err *err)
+{
+    char name[512];
+    struct lx_buf drained = LX_BUF(LX_S3_MAX_ERROR);
+    int http = lx_http_status(r);
+    take_headers(r, answer);
+    if (http / 100 != 2)
+        return take_failure(s3, r, call, failure, err);
+    lx_s3_name(s3, call->key, name, sizeof name);
+    if (call->into != NULL)
+        return take_range(r, call, name, err);
+    enum lx_status status = LX_OK;
+    if (strcmp(call->method, "HEAD") != 0)
+        status = lx_http_read_all(r, call->out != NULL ? call->out : &drained, err);
+    lx_buf_free(&drained);
+    if (status == LX_E_LIMIT)
+        lx_err_context(err, "%s is larger than what may be read at once", name);
+    return status;
+}
+
+/* -- trying
+ * ----------------------------------------------------------------------------------------- */
+
+static enum lx_status attempt(struct lx_s3 *s3, const struct lx_s3_call *call,
+                              struct lx_s3_answer *answer, struct lx_s3_failure *failure,
+                              struct lx_http_trace *trace, struct lx_err *err)
+{
+    struct attempt a = {.url = LX_BUF(LX_URL_MAX),
+                        .path = LX_BUF(LX_URL_MAX),
+                        .query = LX_BUF(LX_URL_MAX),
+                        .authorization = LX_BUF(16 * LX_KIB)};
+    struct lx_http_response *r = NULL;
+    enum lx_status status = make(s3, call, &a, err);
+    if (status == LX_OK) {
+        const struct lx_http_request request = {
+            .method = call->method,
+            .url = lx_buf_cstr(&a.url),
+            .headers = a.headers,
+            .header_count = a.header_count,
+            .body = call->body,
+            .body_size = call->body_size,
+            .repeatable = !call->once,
+            .expect = call->body_size >= LX_MIB,
+            .cancel = call->cleaning ? NULL : s3->cancel,
+            .trace = trace,
+        };
+        status = lx_http_begin(s3->http, &request, &r, err);
+    }
+    if (status == LX_OK)
+        status = take(s3, r, call, answer, failure, err);
+    else
+        failure->again = lx_status_class(status) == LX_CLASS_retry;
+    if (status != LX_OK && failure->status == 0)
+        failure->again = lx_status_class(status) == LX_CLASS_retry;
+    lx_http_end(r);
+    atomic_fetch_add(&s3->bytes_out, trace->body_sent);
+    atomic_fetch_add(&s3->bytes_in, trace->body_received);
+    lx_buf_free(&a.url);
+    lx_buf_free(&a.path);
+    lx_buf_free(&a.query);
+    lx_buf_free(&a.authorization);
+    return status;
+}
+
+static enum lx_status back_off(struct lx_s3 *s3, const struct lx_s3_call *call, unsigned tries,
+                               struct lx_err *err)
+{
+    const struct lx_cancel *cancel = call->cleaning ? NULL : s3->cancel;
+    int64_t most = (int64_t)LX_S3_BACKOFF_MS << (tries - 1);
+    if (most > LX_S3_BACKOFF_MAX_MS)
+        most = LX_S3_BACKOFF_MAX_MS;
+    int64_t left = most / 2 + (int64_t)(lx_random_u64(&s3->random) % (uint64_t)(most / 2 + 1));
+    while (left > 0 && !lx_cancel_asked(cancel)) {
+        int64_t slice = left < LX_CANCEL_POLL_MS ? left : LX_CANCEL_POLL_MS;
+        lx_clock_sleep(&s3->clock, slice);
+        left -= slice;
+    }
+    if (lx_cancel_asked(cancel))
+        return lx_err_set(err, LX_E_CANCELLED, "interrupted");
+    return LX_OK;
+}
+
+static void say(struct lx_s3 *s3, const char *text)
+{
+    if (s3->say != NULL)
+        s3->say(s3->say_context, text);
+}
+
+/* What can be put right without asking anybody; true: try again at once. */
+static bool amend(struct lx_s3 *s3, const struct lx_s3_call *call,
+                  const struct lx_s3_failure *failure)
+{
+    char text[256];
+    bool first;
+    if (failure->right_region[0] != 0) {
+        pthread_mutex_lock(&s3->lock);
+        first = !s3->said_region && strcmp(s3->region, failure->right_region) != 0;
+        if (first)
+            snprintf(s3->region, sizeof s3->region, "%s", failure->right_region);
+        s3->said_region = true;
+        pthread_mutex_unlock(&s3->lock);
+        snprintf(text, sizeof text, "the bucket %s lies in %s: AWS_REGION should say so",
+                 s3->bucket, failure->right_region);
+        if (first)
+            say(s3, text);
+        return first;
+    }
+    bool class_refused = strcmp(failure->code, "InvalidStorageClass") == 0 ||
+                         strcmp(failure->code, "InvalidArgument") == 0 ||
+                         strcmp(failure->code, "NotImplemented") == 0;
+    return call->has_class && s3->storage_class != NULL && class_refused &&
+           !atomic_load(&s3->no_class) && !atomic_exchange(&s3->no_class, true);
+}
+
+static void say_class(struct lx_s3 *s3)
+{
+    char text[256];
+    pthread_mutex_lock(&s3->lock);
+    bool first = !s3->said_class;
+    s3->said_class = true;
+    pthread_mutex_unlock(&s3->lock);
+    snprintf(text, sizeof text,
+             "the store does not know the storage class %s: files go without it "
+             "(S3_STORAGE_CLASS=none says so from the start)",
+             s3->storage_class);
+    if (first)
+        say(s3, text);
+}
+
+static void say_retry(struct lx_s3 *s3, unsigned tries, const struct lx_err *err)
+{
+    char text[LX_ERR_TEXT + 64];
+    if (tries != 3 || err == NULL) /* a short trouble is no news */
+        return;
+    snprintf(text, sizeof text, "%s; trying again (%u of %d)", err->text, tries,
+             LX_STORE_MAX_TRIES);
+    say(s3, text);
+}
+
+enum lx_status lx_s3_do(struct lx_s3 *s3, struct lx_s3_call *call, struct lx_s3_answer *answer,
+                        struct lx_err *err)
+{
+    size_t out_start = call->out != NULL ? call->out->len : 0;
+    const unsigned most = call->cleaning ? LX_S3_CLEANING_TRIES : LX_STORE_MAX_TRIES;
+    bool maybe_done = false, class_dropped = false;
+    for (unsigned tries = 1;; tries++) {
+        struct lx_s3_failure failure = {0};
+        struct lx_http_trace trace = {0};
+        *answer = (struct lx_s3_answer){0};
+        if (call->out != NULL)
+            call->out->len = out_start;
+        lx_err_clear(err);
+        enum lx_status status = attempt(s3, call, answer, &failure, &trace, err);
+        if (status == LX_OK) {
+            if (class_dropped)
+                say_class(s3);
+            return LX_OK;
+        }
+        /* A 5xx may have been written all the same. */
+        if (call->once && trace.sent && failure.again)
+            maybe_done = true;
+        if (amend(s3, call, &failure)) {
+            class_dropped = atomic_load(&s3->no_class);
+            continue;
+        }
+        if (class_dropped && failure.code[0] != 0) /* it was not the class */
+            atomic_store(&s3->no_class, false);
+        if (maybe_done &&
+            (status == LX_E_EXISTS || tries == most || (status == LX_E_CANCELLED && trace.sent))) {
+            lx_err_context(err, "it is not known whether the write was done");
+            if (err != NULL)
+                err->status = LX_E_UNKNOWN;
+            return LX_E_UNKNOWN;
+        }
+        if (!failure.again || tries == most)
+            return status;
+        atomic_fetch_add(&s3->retries, 1);
+        say_retry(s3, tries, err);
+        LX_TRY(back_off(s3, call, tries, err));
+    }
+}
