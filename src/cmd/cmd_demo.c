@@ -410,6 +410,9 @@ static enum lx_status make_directory(struct demo *d, const char *wanted, struct 
         return lx_err_errno(err, errno, "looking at %s", d->dir);
     snprintf(d->dir, sizeof d->dir, "%s", real);
     free(real);
+    /* The engine reads files below the working directory only. */
+    if (chdir(d->dir) != 0)
+        return lx_err_errno(err, errno, "entering %s", d->dir);
     snprintf(d->archive, sizeof d->archive, "%s/archive", d->dir);
     snprintf(d->engine, sizeof d->engine, "embedded://%s/clickhouse", d->dir);
     return LX_OK;

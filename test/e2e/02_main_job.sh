@@ -17,7 +17,7 @@ equal "the policy has the four actions" "s3:DeleteObject s3:GetObject s3:ListBuc
     "$(python3 -c 'import json,sys; p=json.load(open(sys.argv[1])); print(*sorted(a for s in p["Statement"] for a in ([s["Action"]] if isinstance(s["Action"], str) else s["Action"])))' "$T/policy.json")"
 contains "the grant" 'GRANT SELECT, ALTER DELETE ON `prod`.`events` TO `lynex`;' "$(lynex iam)"
 "$BED/rgw" user "$T/rgw" lynex "$T/policy.json" || exit 1
-OWNER_KEY=$AWS_ACCESS_KEY_ID OWNER_SECRET=$AWS_SECRET_ACCESS_KEY
+
 rgw_as lynex
 use_rgw
 
@@ -50,7 +50,7 @@ for kernel in 1 0; do
         "$(sql "SELECT count(), sum(cityHash64(a,b,c,d,e,f,g,h,i,j,k,l,m,n)), groupBitXor(cityHash64(a,b,c,d,e,f,g,h,i,j,k,l,m,n)) FROM (SELECT $columns FROM $(cold_table)) SETTINGS allow_experimental_delta_kernel_rs = $kernel")"
 done
 equal "and through s3()" "$oracle" \
-    "$(sql "SELECT count(), sum(cityHash64(a,b,c,d,e,f,g,h,i,j,k,l,m,n)), groupBitXor(cityHash64(a,b,c,d,e,f,g,h,i,j,k,l,m,n)) FROM (SELECT $columns FROM s3('$AWS_ENDPOINT_URL/$BUCKET/events/*/*.parquet', '$OWNER_KEY', '$OWNER_SECRET', 'Parquet'))")"
+    "$(sql "SELECT count(), sum(cityHash64(a,b,c,d,e,f,g,h,i,j,k,l,m,n)), groupBitXor(cityHash64(a,b,c,d,e,f,g,h,i,j,k,l,m,n)) FROM (SELECT $columns FROM s3('$AWS_ENDPOINT_URL/$BUCKET/events/*/*.parquet', '$AWS_ACCESS_KEY_ID', '$AWS_SECRET_ACCESS_KEY', 'Parquet'))")"
 equal "row by row: nothing missing" 0 "$(sql "SELECT count() FROM (SELECT $columns FROM prod.before WHERE timestamp < $cutoff EXCEPT SELECT $columns FROM $(cold_table))")"
 equal "whole parts left without a mutation, the partly old one by one mask and its clean-up" "at most 2" \
     "$(sql "SELECT if(count() - $log_before <= 2, 'at most 2', toString(count())) FROM system.mutations WHERE table = 'events'")"
