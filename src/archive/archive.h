@@ -105,6 +105,7 @@ struct lx_archive_options {
     enum lx_parquet_effort effort;
     const char *const *bloom_columns;
     size_t bloom_count;
+    bool bloom_uuids; /* besides: columns of type UUID, by which single rows are looked up */
 
     struct lx_pool *pool; /* may be NULL */
     struct lx_clock clock;

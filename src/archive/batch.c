@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/civil.h"
+#include "base/mutant.h"
 
 #include <stdlib.h>
 
@@ -138,6 +139,18 @@ static enum lx_status find_segments(const struct lx_batch *batch, size_t first_s
     return LX_OK;
 }
 
+/* For tests: one bit of the last column of fixed width is wrong, as by bad memory. */
+static void flip_value(const struct lx_batch *batch, const struct lx_hot_rows *rows)
+{
+    for (size_t i = batch->schema->field_count; i > 0; i--) {
+        const struct lx_column *column = rows->columns[i - 1];
+        if (column->shape == LX_COLUMN_FIXED && column->width >= 4 && column->rows > 0) {
+            column->values[(size_t)(column->rows / 2) * column->width] ^= 4;
+            return;
+        }
+    }
+}
+
 static enum lx_status take_rows(struct lx_batch *batch, size_t first_slice,
                                 const struct lx_hot_rows *rows, uint32_t **segment_of, size_t *cap,
                                 struct lx_err *err)
@@ -154,6 +167,8 @@ static enum lx_status take_rows(struct lx_batch *batch, size_t first_slice,
         *cap = (size_t)rows->rows;
     }
     LX_TRY(find_segments(batch, first_slice, rows, *segment_of, err));
+    if (lx_mutant("flip-value"))
+        flip_value(batch, rows);
     int64_t before = lx_run_ms(run);
     LX_TRY(lx_to_file_convert(batch->to_file, rows->columns, rows->rows, &columns, err));
     run->report->encode_ms += lx_run_ms(run) - before;

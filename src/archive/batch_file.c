@@ -4,6 +4,7 @@
 #include "archive/file_stats.h"
 #include "base/alloc.h"
 #include "base/civil.h"
+#include "base/mutant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,11 +51,28 @@ static enum lx_status next_key(struct lx_run *run, int64_t month, char key[LX_MA
 /* -- opening --------------------------------------------------------------------------------------
  */
 
+/* For tests: one bit of each larger piece is wrong. */
+static enum lx_status write_flipped(struct lx_upload *upload, const void *bytes, size_t size,
+                                    struct lx_err *err)
+{
+    uint8_t *copy = lx_malloc(size + 1);
+    if (copy == NULL)
+        return lx_err_memory(err);
+    memcpy(copy, bytes, size);
+    if (size > 64)
+        copy[size / 2] ^= 1;
+    enum lx_status status = lx_store_upload_write(upload, copy, size, err);
+    lx_free(copy);
+    return status;
+}
+
 static enum lx_status sink_write(void *self, const void *bytes, size_t size, struct lx_err *err)
 {
     struct lx_batch *batch = self;
     struct lx_batch_file *file = &batch->file;
-    enum lx_status status = lx_store_upload_write(file->upload, bytes, size, err);
+    enum lx_status status = lx_mutant("flip-encoded")
+                                ? write_flipped(file->upload, bytes, size, err)
+                                : lx_store_upload_write(file->upload, bytes, size, err);
     for (int tried = 0; status == LX_E_EXISTS && tried < LX_MAX_NAMES_TRIED; tried++) {
         LX_TRY(next_key(batch->run, batch->what->month, file->key, err));
         LX_TRY(lx_store_upload_rekey(file->upload, file->key, err));
@@ -63,12 +81,12 @@ static enum lx_status sink_write(void *self, const void *bytes, size_t size, str
     return status;
 }
 
-static bool wants_bloom(const struct lx_archive_options *o, const char *name)
+static bool wants_bloom(const struct lx_archive_options *o, const struct lx_field *field)
 {
     for (size_t i = 0; i < o->bloom_count; i++)
-        if (strcmp(o->bloom_columns[i], name) == 0)
+        if (strcmp(o->bloom_columns[i], field->name) == 0)
             return true;
-    return false;
+    return o->bloom_uuids && field->type.kind == LX_CH_UUID;
 }
 
 static enum lx_status put_metadata(struct lx_batch *batch, struct lx_err *err)
@@ -101,7 +119,7 @@ static enum lx_status begin_file(struct lx_batch *batch, struct lx_err *err)
     if (columns == NULL)
         return lx_err_memory(err);
     for (size_t i = 0; i + 1 < leaves; i++)
-        columns[i].bloom = wants_bloom(run->o, batch->schema->fields[i].name);
+        columns[i].bloom = wants_bloom(run->o, &batch->schema->fields[i]);
     columns[leaves - 1].leave_out_empty = true;
     const struct lx_parquet_writer_options options = {
         .profile = run->o->profile,

@@ -8,7 +8,9 @@
 #include "cmd/terminal.h"
 
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define LOGGER "lynex.archiver"
@@ -242,16 +244,12 @@ static void who_am_i(char *text, size_t size)
         snprintf(text, size, "uid %u@%s", (unsigned)geteuid(), host);
 }
 
-/* "auto": event ids are what single rows are looked up by. Texts are split in place. */
+/* The columns of a list, split in place; none for "auto" and "none". */
 static size_t bloom_columns(char *text, const char **columns, size_t most)
 {
     size_t count = 0;
-    if (strcmp(text, "none") == 0)
+    if (strcmp(text, "none") == 0 || strcmp(text, "auto") == 0)
         return 0;
-    if (strcmp(text, "auto") == 0) {
-        columns[0] = "event_id";
-        return 1;
-    }
     for (char *pos = text; pos != NULL && count < most;) {
         char *comma = strchr(pos, ',');
         if (comma != NULL)
@@ -280,6 +278,36 @@ void lx_telling_end(struct lx_telling *t)
 {
     clear_progress(t);
 }
+
+#ifdef LYNEX_MUTANTS
+/* LYNEX_STEP=ACTION@STEP[#N]; see base/mutant.h. */
+static enum lx_status at_step(void *context, enum lx_step step, struct lx_err *err)
+{
+    static const struct {
+        const char *action;
+        int signal;
+    } actions[] = {{"stop@", 0}, {"kill@", SIGKILL}, {"pause@", SIGSTOP}};
+    const char *wanted = getenv("LYNEX_STEP");
+    struct lx_telling *t = context;
+    for (size_t i = 0; wanted != NULL && i < sizeof actions / sizeof actions[0]; i++) {
+        size_t skip = strlen(actions[i].action), size = strlen(lx_step_name(step));
+        const char *name = wanted + skip;
+        if (strncmp(wanted, actions[i].action, skip) != 0 ||
+            strncmp(name, lx_step_name(step), size) != 0 || (name[size] != 0 && name[size] != '#'))
+            continue;
+        if (++t->steps_seen != (name[size] == '#' ? atoi(name + size + 1) : 1))
+            return LX_OK;
+        if (actions[i].signal == 0)
+            return lx_err_set(err, LX_E_CANCELLED, "stopped before the step \"%s\"",
+                              lx_step_name(step));
+        raise(actions[i].signal);
+    }
+    return LX_OK;
+}
+#define AT_STEP at_step
+#else
+#define AT_STEP NULL
+#endif
 
 void lx_archive_options_fill(const struct lx_cmd *cmd, struct lx_telling *t,
                              struct lx_archive_options *options)
@@ -314,7 +342,9 @@ void lx_archive_options_fill(const struct lx_cmd *cmd, struct lx_telling *t,
         .who = t->who,
         .bloom_columns = t->blooms,
         .bloom_count = t->bloom_count,
+        .bloom_uuids = strcmp(c->bloom_columns, "auto") == 0,
         .tell = tell,
+        .at_step = AT_STEP,
         .context = t,
     };
 }

@@ -16,6 +16,7 @@ struct lx_telling {
     char bloom_text[4096];
     const char *blooms[LX_TELLING_BLOOMS];
     size_t bloom_count;
+    int steps_seen; /* of test builds */
 };
 
 /* `directory`: NULL for S3. */

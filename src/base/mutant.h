@@ -1,0 +1,29 @@
+/* mutant.h: switches of test builds: one rule of safety off, or one bit flipped, so that the tests
+ * can show that they would notice. Nothing of it is in a release: there lx_mutant is false.
+ *
+ *   LYNEX_MUTANT=NAME    the place that says lx_mutant("NAME") misbehaves
+ *   LYNEX_STEP=ACTION@STEP[#N]   at the N-th time (1) that a run comes to that step of the protocol:
+ *                        stop (ends the run as if interrupted), kill (SIGKILL), pause (SIGSTOP) */
+#ifndef LX_BASE_MUTANT_H
+#define LX_BASE_MUTANT_H
+
+#include <stdbool.h>
+
+#ifdef LYNEX_MUTANTS
+#include <stdlib.h>
+#include <string.h>
+
+static inline bool lx_mutant(const char *name)
+{
+    const char *wanted = getenv("LYNEX_MUTANT");
+    return wanted != NULL && strcmp(wanted, name) == 0;
+}
+#else
+static inline bool lx_mutant(const char *name)
+{
+    (void)name;
+    return false;
+}
+#endif
+
+#endif
