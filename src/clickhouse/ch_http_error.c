@@ -134,7 +134,11 @@ enum lx_status lx_ch_http_error(struct lx_ch_http_stream *stream, struct lx_err 
     } else if (lx_str_to_u64(lx_http_header(stream->response, "X-ClickHouse-Exception-Code"),
                              &code) &&
                code <= 100000) {
-        exception = (struct lx_ch_exception){.code = (int)code, .message = lx_str_trim(text)};
+        /* Behind data that was ready already the exception itself may be missing. */
+        struct lx_str words = lx_str_trim(text);
+        if (words.len > SHOWN)
+            words = LX_STR("the server gave up in mid-answer without saying more");
+        exception = (struct lx_ch_exception){.code = (int)code, .message = words};
         status = lx_ch_exception_set(err, &exception, stream->http->where, stream->query_id);
     } else if (contains(text, LX_STR("for clickhouse-client program"))) {
         status = native_port(stream, err);

@@ -4,8 +4,8 @@
  *   chserver LIBCHDB ARGUMENT...
  *
  * LIBCHDB is the path of libchdb.so (npm package @chdb/lib-linux-x64-gnu, 566 MB); the arguments
- * are those of clickhouse-local. The call does not return while the --query that it is given runs.
- */
+ * are those of clickhouse-local. The call does not return while the --query that it is given runs;
+ * what that gives is printed. */
 #include <dlfcn.h>
 #include <stdio.h>
 
@@ -22,7 +22,9 @@ int main(int argc, char **argv)
     }
     void *(*run)(int, char **) = (void *(*)(int, char **))dlsym(lib, "chdb_query_cmdline");
     const char *(*error)(void *) = (const char *(*)(void *))dlsym(lib, "chdb_result_error");
-    if (!run || !error) {
+    const char *(*buffer)(void *) = (const char *(*)(void *))dlsym(lib, "chdb_result_buffer");
+    size_t (*length)(void *) = (size_t(*)(void *))dlsym(lib, "chdb_result_length");
+    if (!run || !error || !buffer || !length) {
         fprintf(stderr, "chserver: not a libchdb: %s\n", argv[1]);
         return 1;
     }
@@ -32,5 +34,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "chserver: %s\n", message);
         return 1;
     }
-    return 0;
+    if (length(result) > 0 && fwrite(buffer(result), 1, length(result), stdout) != length(result))
+        return 1;
+    return fflush(stdout) == 0 ? 0 : 1;
 }
