@@ -127,6 +127,8 @@ bool lx_ch_exception_bare(struct lx_str tail, struct lx_str *text)
     return true;
 }
 
+#define CODE_ACCESS_DENIED 497
+
 static const struct {
     int code;
     enum lx_status status;
@@ -140,7 +142,7 @@ static const struct {
     {193, LX_E_AUTH, "Check CLICKHOUSE_USER and CLICKHOUSE_PASSWORD."},
     {194, LX_E_AUTH, "Set CLICKHOUSE_PASSWORD."},
     {516, LX_E_AUTH, "Check CLICKHOUSE_USER and CLICKHOUSE_PASSWORD."},
-    {497, LX_E_ACCESS, "Grant the right that the message names to the user of CLICKHOUSE_USER."},
+    {CODE_ACCESS_DENIED, LX_E_ACCESS, NULL}, /* see hint_grant */
     {LX_CH_CODE_READONLY, LX_E_ACCESS,
      "The profile of CLICKHOUSE_USER must not be read-only: settings that could cut a result are "
      "sent with every query. Give the user a profile of its own."},
@@ -153,6 +155,38 @@ static const struct {
      "ARCHIVE_MEMORY_MB or give the user more."},
     {243, LX_E_NOSPACE, "Free space on the server's disk: a mask needs some for a while."},
 };
+
+/* "user: Not enough privileges. To execute this query, it's necessary to have the grant SELECT(a, b)
+ * ON db.t." becomes the statement to run. What names single columns is asked for as a whole. */
+static void hint_grant(struct lx_err *err, struct lx_str message)
+{
+    static const char have[] = "have the grant ", on[] = " ON ";
+    const char *end = message.ptr + message.len;
+    const char *grant = memmem(message.ptr, message.len, have, sizeof have - 1);
+    const char *user = memmem(message.ptr, message.len, ": Not enough", 12);
+    const char *at = NULL;
+    if (grant != NULL) {
+        grant += sizeof have - 1;
+        at = memmem(grant, (size_t)(end - grant), on, sizeof on - 1);
+    }
+    if (at == NULL || user == NULL) {
+        lx_err_hint(err, "Grant the right that the message names to the user of CLICKHOUSE_USER.");
+        return;
+    }
+    size_t right = (size_t)(at - grant);
+    const char *columns = memchr(grant, '(', right);
+    if (columns != NULL)
+        right = (size_t)(columns - grant);
+    const char *object = at + sizeof on - 1;
+    size_t size = 0;
+    while (object + size < end && object[size] != ' ' && object[size] != ',' &&
+           !(object[size] == '.' && (object + size + 1 == end || object[size + 1] == ' ')))
+        size++;
+    lx_err_hint(err,
+                "run as an administrator: GRANT %.*s ON %.*s TO %.*s; (`lynex iam` prints all that "
+                "is needed)",
+                (int)right, grant, (int)size, object, (int)(user - message.ptr), message.ptr);
+}
 
 enum lx_status lx_ch_exception_set(struct lx_err *err, const struct lx_ch_exception *exception,
                                    const char *where, const char *query_id)
@@ -175,7 +209,9 @@ enum lx_status lx_ch_exception_set(struct lx_err *err, const struct lx_ch_except
                exception->code, exception->name[0] != 0 ? " " : "", exception->name, query_id);
     err->code = exception->code;
     memcpy(err->name, exception->name, sizeof err->name);
-    if (hint != NULL)
+    if (exception->code == CODE_ACCESS_DENIED)
+        hint_grant(err, message);
+    else if (hint != NULL)
         lx_err_hint(err, "%s", hint);
     return status;
 }
