@@ -7,8 +7,7 @@
 
 #include <stdlib.h>
 
-/* -- opening and closing
- * --------------------------------------------------------------------------- */
+/* -- opening and closing ------------------------------------------------------------------- */
 
 enum lx_status lx_batch_open(struct lx_run *run, const struct lx_plan *plan,
                              const struct lx_batch_plan *what, struct lx_batch *batch,
@@ -47,8 +46,7 @@ void lx_batch_close(struct lx_batch *batch)
     lx_buf_free(&batch->schema_json);
 }
 
-/* -- segments
- * --------------------------------------------------------------------------------------- */
+/* -- segments ------------------------------------------------------------------------------ */
 
 /* Rows that stay hot for a while are cut at days, so that they can go day by day. */
 static size_t cuts_of(const struct lx_run *run, const struct lx_slice *slice)
@@ -96,8 +94,7 @@ static enum lx_status make_segments(struct lx_batch *batch, struct lx_err *err)
     return LX_OK;
 }
 
-/* -- reading
- * ---------------------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------------- */
 
 static enum lx_status unreadable(const struct lx_batch *batch, const struct lx_hot_rows *rows,
                                  struct lx_err *err)

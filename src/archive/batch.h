@@ -49,7 +49,7 @@ struct lx_batch {
     struct lx_buf schema_json;
 };
 
-/* -- batch_file.c -- */
+/* -- batch_file.c -------------------------------------------------------------------------- */
 
 /* Appends rows [from, from + rows) of converted columns; `segment_of`: of each of them. Starts and
  * ends files as their limits say. */
@@ -68,7 +68,7 @@ LX_MUST_CHECK enum lx_status lx_batch_open(struct lx_run *run, const struct lx_p
                                            struct lx_err *err);
 void lx_batch_close(struct lx_batch *batch);
 
-/* -- commit.c -- */
+/* -- commit.c ------------------------------------------------------------------------------ */
 
 LX_MUST_CHECK enum lx_status lx_batch_commit(struct lx_batch *batch, struct lx_err *err);
 

@@ -15,8 +15,7 @@
 #define PENDING_BYTES (24 * LX_MIB)
 #define MAX_SIDE_BYTES (512 * LX_MIB)
 
-/* -- names ----------------------------------------------------------------------------------------
- */
+/* -- names --------------------------------------------------------------------------------- */
 
 /* PREFIX/YYYY-MM/events_YYYYMMDD_HHMMSS.parquet: month of the events, time of the run, UTC; then
  * _1, _2, … A name that another writer took is skipped: the conditional PUT decides. */
@@ -48,8 +47,7 @@ static enum lx_status next_key(struct lx_run *run, int64_t month, char key[LX_MA
                : lx_err_set(err, LX_E_LIMIT, "the name of a file is too long: %s", key);
 }
 
-/* -- opening --------------------------------------------------------------------------------------
- */
+/* -- opening ------------------------------------------------------------------------------- */
 
 /* For tests: one bit of each larger piece is wrong. */
 static enum lx_status write_flipped(struct lx_upload *upload, const void *bytes, size_t size,
@@ -142,8 +140,7 @@ static enum lx_status begin_file(struct lx_batch *batch, struct lx_err *err)
     return status;
 }
 
-/* -- rows
- * ------------------------------------------------------------------------------------------ */
+/* -- rows ---------------------------------------------------------------------------------- */
 
 static enum lx_status keep_hashes(struct lx_batch *batch, const uint64_t *hashes,
                                   const uint32_t *segment_of, size_t rows, struct lx_err *err)
@@ -251,8 +248,7 @@ enum lx_status lx_batch_append(struct lx_batch *batch, const struct lx_column *c
     return LX_OK;
 }
 
-/* -- ending a file
- * ---------------------------------------------------------------------------------- */
+/* -- ending a file ------------------------------------------------------------------------- */
 
 /* What the file holds of each segment, as first written: for `ledger rebuild`. */
 static enum lx_status put_segments(struct lx_batch *batch, struct lx_err *err)

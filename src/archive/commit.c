@@ -3,8 +3,7 @@
 
 #include "base/alloc.h"
 
-/* -- table and schema
- * --------------------------------------------------------------------------------- */
+/* -- table and schema ---------------------------------------------------------------------- */
 
 static enum lx_status make_table(const struct lx_run *run, json_t **table, struct lx_err *err)
 {
@@ -47,8 +46,7 @@ void lx_table_change_free(struct lx_table_change *made)
     json_decref(made->schema);
 }
 
-/* -- the commit
- * ------------------------------------------------------------------------------------------ */
+/* -- the commit ---------------------------------------------------------------------------- */
 
 static size_t fill_segments(struct lx_batch *batch, struct lx_segment *segments)
 {

@@ -62,8 +62,7 @@ static enum lx_status open_deleting(struct deleting *d, struct lx_run *run,
     return LX_OK;
 }
 
-/* -- guard ----------------------------------------------------------------------------------------
- */
+/* -- guard --------------------------------------------------------------------------------- */
 
 /* The same live segments as when the warrant was made: all of them, and no other that may go. */
 static enum lx_status same_live(const struct deleting *d, size_t i, bool *same, struct lx_err *err)
@@ -139,8 +138,7 @@ static enum lx_status guard(struct deleting *d, bool whole, size_t *going, struc
     return LX_OK;
 }
 
-/* -- record
- * ---------------------------------------------------------------------------------------- */
+/* -- record -------------------------------------------------------------------------------- */
 
 static json_t *audit_parts(const struct deleting *d)
 {
@@ -215,8 +213,7 @@ static enum lx_status record(struct deleting *d, const char *way, struct lx_err 
     return status;
 }
 
-/* -- whole parts
- * ------------------------------------------------------------------------------------ */
+/* -- whole parts --------------------------------------------------------------------------- */
 
 static bool touched(const struct lx_hot_parts *parts, const struct lx_hot_part *part)
 {
@@ -308,8 +305,7 @@ enum lx_status lx_delete_whole(struct lx_run *run, const struct lx_leave *leaves
     return status;
 }
 
-/* -- masks
- * ------------------------------------------------------------------------------------------- */
+/* -- masks --------------------------------------------------------------------------------- */
 
 /* A mask renames parts, so they are found by their blocks; the old rows are gone where no part that
  * touches these blocks has rows before the bound. */

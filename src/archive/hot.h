@@ -15,7 +15,7 @@
 #include "archive/rowschema.h"
 #include "base/err.h"
 
-/* -- what is there --------------------------------------------------------------------------- */
+/* -- what is there ------------------------------------------------------------------------- */
 
 /* The table as it is now. */
 struct lx_hot_table {
@@ -64,7 +64,7 @@ const struct lx_hot_part *lx_hot_parts_find(const struct lx_hot_parts *parts, co
 /* Takes "202601_1_5_2_7" apart (the partition id may hold '_' itself). */
 bool lx_hot_part_parse(struct lx_str name, const char *partition, struct lx_hot_part *part);
 
-/* -- questions ------------------------------------------------------------------------------- */
+/* -- questions ----------------------------------------------------------------------------- */
 
 /* "How many rows of this part lie in this range, and what are the sums of their hashes?" */
 struct lx_hot_sum {
@@ -146,7 +146,7 @@ struct lx_hot_ops {
                                   struct lx_hot_hashes *hashes, struct lx_err *err);
     void (*end)(void *self, struct lx_hot_stream *stream);
 
-    /* -- deleting: called by delete.c alone -- */
+    /* -- deleting: called by delete.c alone ---------------------------------------------------- */
     /* One statement; a part that is not there: LX_E_NOTFOUND (those before it are gone). */
     enum lx_status (*drop_parts)(void *self, const char *const *parts, size_t count,
                                  struct lx_buf *statement, char query_id[64], struct lx_err *err);

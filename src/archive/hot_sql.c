@@ -75,7 +75,7 @@ enum lx_status lx_hot_sql_create(const struct lx_hot_sql_options *options,
     return LX_OK;
 }
 
-/* -- table ------------------------------------------------------------------------------------ */
+/* -- table --------------------------------------------------------------------------------- */
 
 static enum lx_status ask(struct lx_hot_sql *hot, const char *purpose, const struct lx_buf *sql,
                           int64_t max_rows, struct lx_ch_table *answer, struct lx_err *err)

@@ -113,7 +113,7 @@ done:
     return status;
 }
 
-/* -- sums -------------------------------------------------------------------------------------- */
+/* -- sums ---------------------------------------------------------------------------------- */
 
 /* Questions of the same schema and range are asked together. */
 static bool same_question(const struct lx_hot_sum *a, const struct lx_hot_sum *b)

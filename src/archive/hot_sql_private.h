@@ -25,7 +25,7 @@ struct lx_hot_sql {
     char *column_memory;
 };
 
-/* -- texts (hot_sql_text.c): times, ranges and hashes are written here and nowhere else -- */
+/* -- texts (hot_sql_text.c): times, ranges and hashes are written here and nowhere else ---- */
 
 /* The start of a second as a literal of the time column's type, with an explicit zone. */
 LX_MUST_CHECK enum lx_status lx_hot_sql_instant(const struct lx_hot_sql *hot, int64_t seconds,
@@ -50,7 +50,7 @@ void lx_hot_sql_query_id(const struct lx_hot_sql *hot, const char *purpose, char
 enum lx_status lx_hot_sql_explain(const struct lx_hot_sql *hot, enum lx_status status,
                                   const char *doing, struct lx_err *err);
 
-/* -- the operations, one file a group -- */
+/* -- the operations, one file a group ------------------------------------------------------ */
 enum lx_status lx_hot_sql_table(void *self, struct lx_hot_table **table, struct lx_err *err);
 enum lx_status lx_hot_sql_row_policy(void *self, struct lx_err *err);
 enum lx_status lx_hot_sql_self_test(void *self, struct lx_err *err);

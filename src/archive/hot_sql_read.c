@@ -201,7 +201,7 @@ enum lx_status lx_hot_sql_hashes(void *self, const struct lx_hot_read *read,
     return LX_OK;
 }
 
-/* -- blocks ------------------------------------------------------------------------------------ */
+/* -- blocks -------------------------------------------------------------------------------- */
 
 static enum lx_status make_room(struct lx_hot_stream *stream, size_t rows, struct lx_err *err)
 {

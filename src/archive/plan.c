@@ -118,8 +118,7 @@ static enum lx_status slice_part(struct maker *m, const struct view *view, struc
     return slice.rows > 0 ? add_slice(m, &slice, month, err) : LX_OK;
 }
 
-/* -- batches -------------------------------------------------------------------------------------
- */
+/* -- batches ------------------------------------------------------------------------------- */
 
 struct order {
     const struct lx_slice *slice;
@@ -183,8 +182,7 @@ static enum lx_status make_batches(struct maker *m, struct lx_err *err)
     return status;
 }
 
-/* -- groups --------------------------------------------------------------------------------------
- */
+/* -- groups -------------------------------------------------------------------------------- */
 
 static bool shares_segment(const struct view *a, const struct view *b)
 {
@@ -288,8 +286,7 @@ static enum lx_status group_all(struct maker *m, int64_t to, struct lx_err *err)
     return LX_OK;
 }
 
-/* -- the whole ------------------------------------------------------------------------------------
- */
+/* -- the whole ----------------------------------------------------------------------------- */
 
 static enum lx_status look_at_parts(struct maker *m, struct lx_err *err)
 {

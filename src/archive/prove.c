@@ -34,8 +34,7 @@ void lx_proof_sums(const struct lx_proof *proof, int64_t *rows, uint64_t *sum, u
     *xor = proof->xor ;
 }
 
-/* -- where it differs ----------------------------------------------------------------------------
- */
+/* -- where it differs ---------------------------------------------------------------------- */
 
 static bool same_value(const struct lx_column *a, int64_t i, const struct lx_column *b, int64_t j)
 {
@@ -96,8 +95,7 @@ static enum lx_status differs(const struct lx_run *run, const struct lx_prove_re
     return LX_E_MISMATCH;
 }
 
-/* -- the proof ------------------------------------------------------------------------------------
- */
+/* -- the proof ----------------------------------------------------------------------------- */
 
 static enum lx_status compare(const struct lx_run *run, const struct lx_prove_request *request,
                               struct lx_file_scan *scan, struct lx_proof *proof, struct lx_err *err)
@@ -165,8 +163,7 @@ enum lx_status lx_prove_file(struct lx_run *run, const struct lx_prove_request *
     return LX_OK;
 }
 
-/* -- warrants -------------------------------------------------------------------------------------
- */
+/* -- warrants ------------------------------------------------------------------------------ */
 
 struct lx_warrant {
     struct lx_segment *segments;

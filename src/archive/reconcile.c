@@ -18,8 +18,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* -- hot: every row once
- * ---------------------------------------------------------------------------- */
+/* -- hot: every row once ------------------------------------------------------------------- */
 
 static int64_t month_of(int64_t seconds)
 {
@@ -138,8 +137,7 @@ static enum lx_status first_pass_part(struct hot_pass *pass, const struct lx_hot
     return status;
 }
 
-/* -- known: rows of the segments
- * ------------------------------------------------------------------- */
+/* -- known: rows of the segments ----------------------------------------------------------- */
 
 static enum lx_status add_known(void *context, uint64_t full, uint64_t key, struct lx_err *err)
 {
@@ -157,8 +155,7 @@ static enum lx_status read_known(struct lx_reconcile *r, const char *schema_id,
     return LX_OK;
 }
 
-/* -- matching
- * ----------------------------------------------------------------------------------------- */
+/* -- matching ------------------------------------------------------------------------------ */
 
 /* Rows that are not matched yet, keyed by their own hash (with their second, where they are hot).
  */
@@ -372,8 +369,7 @@ static enum lx_status compare_all(struct lx_reconcile *r, struct lx_err *err)
     return status;
 }
 
-/* -- commit
- * ------------------------------------------------------------------------------------------ */
+/* -- commit -------------------------------------------------------------------------------- */
 
 /* Every new segment names the files that hold its rows: those of the segments it replaces, and the
  * new ones. */
@@ -469,8 +465,7 @@ static enum lx_status commit(struct lx_reconcile *r, struct lx_err *err)
     return status;
 }
 
-/* -- the whole
- * ----------------------------------------------------------------------------------------- */
+/* -- the whole ----------------------------------------------------------------------------- */
 
 /* Parts that have their names before and after were there meanwhile; so was the table. */
 static enum lx_status still_there(struct lx_reconcile *r, struct lx_err *err)

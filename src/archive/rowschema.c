@@ -32,8 +32,7 @@ void lx_row_schema_free(struct lx_row_schema *schema)
     lx_free(schema);
 }
 
-/* -- building
- * --------------------------------------------------------------------------------------- */
+/* -- building ------------------------------------------------------------------------------ */
 
 static enum lx_status new_schema(size_t columns, bool micros, struct lx_row_schema **out,
                                  struct lx_err *err)
@@ -141,8 +140,7 @@ enum lx_status lx_row_schema_build(const struct lx_source_column *columns, size_
     return lx_row_schema_build_beside(columns, count, micros, NULL, schema, err);
 }
 
-/* -- JSON
- * ---------------------------------------------------------------------------------------------- */
+/* -- JSON ---------------------------------------------------------------------------------- */
 
 static bool put(json_t *object, const char *name, json_t *value)
 {
@@ -221,8 +219,7 @@ enum lx_status lx_schema_set_id(struct lx_row_schema *schema, const json_t *json
     return LX_OK;
 }
 
-/* -- from JSON
- * ------------------------------------------------------------------------------------------- */
+/* -- from JSON ----------------------------------------------------------------------------- */
 
 static enum lx_status take_text(const json_t *object, const char *name, bool optional, char **text,
                                 struct lx_err *err)

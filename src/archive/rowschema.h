@@ -108,7 +108,7 @@ LX_MUST_CHECK enum lx_status lx_row_schema_parquet(const struct lx_row_schema *s
 LX_MUST_CHECK enum lx_status lx_row_schema_hash_sql(const struct lx_row_schema *schema,
                                                     struct lx_buf *sql);
 
-/* -- values ---------------------------------------------------------------------------------- */
+/* -- values -------------------------------------------------------------------------------- */
 
 /* Converts blocks of rows to the file's columns. Its own buffers are used again for every block. */
 struct lx_to_file;

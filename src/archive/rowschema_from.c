@@ -79,8 +79,7 @@ enum lx_status lx_from_file_create(const struct lx_row_schema *schema, struct lx
     return LX_OK;
 }
 
-/* -- values
- * ---------------------------------------------------------------------------------------- */
+/* -- values -------------------------------------------------------------------------------- */
 
 static enum lx_status texts_back(const struct lx_from_file *from, size_t f,
                                  const struct lx_column *file, struct lx_column *made,
@@ -212,8 +211,7 @@ static enum lx_status numbers_back(const struct lx_from_file *from, size_t f,
     return LX_OK;
 }
 
-/* -- a column
- * ---------------------------------------------------------------------------------------- */
+/* -- a column ------------------------------------------------------------------------------ */
 
 static bool right_shape(const struct lx_field *field, const struct lx_column *file)
 {
@@ -303,8 +301,7 @@ static enum lx_status convert(struct lx_from_file *from, size_t f, const struct 
     return copy_nulls(file, &from->made[f]);
 }
 
-/* -- true bytes
- * ---------------------------------------------------------------------------------------- */
+/* -- true bytes ---------------------------------------------------------------------------- */
 
 /* Replaces the text of one row. Rare, so it may cost: the column is copied up to here once. */
 struct patching {

@@ -8,8 +8,7 @@
 #include <locale.h>
 #include <stdlib.h>
 
-/* -- enums --------------------------------------------------------------------------------------
- */
+/* -- enums --------------------------------------------------------------------------------- */
 
 static int compare_names(struct lx_str a, struct lx_str b)
 {
@@ -57,8 +56,7 @@ bool lx_enum_find(const struct lx_ch_type *type, const uint32_t *by_name, struct
     return false;
 }
 
-/* -- floats -------------------------------------------------------------------------------------
- */
+/* -- floats -------------------------------------------------------------------------------- */
 
 #define MAX_FLOAT_TEXT 511 /* 1e308 written out, and more */
 #define NAN32 0x7fc00000u
@@ -170,8 +168,7 @@ static bool float_of_text(const struct lx_value *leaf, struct lx_str text, uint8
     return true;
 }
 
-/* -- dates and times ----------------------------------------------------------------------------
- */
+/* -- dates and times ----------------------------------------------------------------------- */
 
 static bool digits_at(struct lx_str text, size_t pos, size_t count, uint64_t *value)
 {
@@ -231,8 +228,7 @@ static bool time_of_text(struct lx_str text, uint32_t precision, int64_t *ticks)
     return true;
 }
 
-/* -- all ----------------------------------------------------------------------------------------
- */
+/* -- all ----------------------------------------------------------------------------------- */
 
 static bool put_signed(int64_t value, uint32_t width, uint8_t *bytes)
 {

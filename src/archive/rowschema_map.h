@@ -65,7 +65,7 @@ LX_MUST_CHECK enum lx_status lx_field_finish(struct lx_field *field, struct lx_e
 LX_MUST_CHECK enum lx_status lx_schema_set_id(struct lx_row_schema *schema, const json_t *json,
                                               struct lx_err *err);
 
-/* -- names ------------------------------------------------------------------------------------- */
+/* -- names --------------------------------------------------------------------------------- */
 
 /* A column that the log has already. Borrowed texts. */
 struct lx_known_name {

@@ -25,8 +25,7 @@ bool lx_file_name_is_safe(const char *name)
     return size > 0 && size <= LX_MAX_NAME;
 }
 
-/* -- case ---------------------------------------------------------------------------------------
- */
+/* -- case ---------------------------------------------------------------------------------- */
 
 /* Letters of two cases: capitals from `first` to `last`; the small one is `step` further, or, where
  * `step` is 0, the next after each capital, every other code. (UnicodeData.txt, simple mappings.)
@@ -85,8 +84,7 @@ char *lx_name_fold(const char *name)
     return folded;
 }
 
-/* -- choosing -----------------------------------------------------------------------------------
- */
+/* -- choosing ------------------------------------------------------------------------------ */
 
 /* Names in use, folded, sorted: those of this schema, and those that the log has. */
 struct taken {

@@ -5,8 +5,7 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 
-/* -- base64 -------------------------------------------------------------------------------------
- */
+/* -- base64 -------------------------------------------------------------------------------- */
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -77,8 +76,7 @@ enum lx_status lx_base64_decode(struct lx_buf *out, struct lx_str text)
     return LX_OK;
 }
 
-/* -- keys ---------------------------------------------------------------------------------------
- */
+/* -- keys ---------------------------------------------------------------------------------- */
 
 static enum lx_status put_key(struct lx_buf *text, const char *name)
 {

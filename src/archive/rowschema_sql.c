@@ -13,8 +13,7 @@
 
 #include <inttypes.h>
 
-/* -- types in UTC -------------------------------------------------------------------------------
- */
+/* -- types in UTC -------------------------------------------------------------------------- */
 
 struct type_text {
     struct lx_str in;
@@ -97,8 +96,7 @@ static enum lx_status type_in_utc(struct lx_str type, struct lx_buf *out, bool *
     return LX_OK;
 }
 
-/* -- what does not come back --------------------------------------------------------------------
- */
+/* -- what does not come back --------------------------------------------------------------- */
 
 #define FIRST_SECOND (-62167219200) /* 0000-01-01: texts end there */
 #define LAST_SECOND 253402300799    /* 9999-12-31 23:59:59 */
@@ -228,8 +226,7 @@ static enum lx_status bad_value(const struct lx_value *value, const char *x, uns
     return status;
 }
 
-/* -- fields -------------------------------------------------------------------------------------
- */
+/* -- fields -------------------------------------------------------------------------------- */
 
 static bool may_be_null(const struct lx_ch_type *type)
 {

@@ -1,8 +1,7 @@
 /* rowschema_text.c: see the header. UUIDs go by table: most rows have one. */
 #include "archive/rowschema_text.h"
 
-/* -- UUID ---------------------------------------------------------------------------------------
- */
+/* -- UUID ---------------------------------------------------------------------------------- */
 
 /* Where each pair of digits stands in the text, and which byte of the value it is. */
 static const uint8_t uuid_place[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
@@ -45,8 +44,7 @@ bool lx_text_to_uuid(const char text[LX_UUID_TEXT], uint8_t uuid[16])
     return true;
 }
 
-/* -- addresses ----------------------------------------------------------------------------------
- */
+/* -- addresses ----------------------------------------------------------------------------- */
 
 static size_t put_octet(uint8_t value, char *text)
 {

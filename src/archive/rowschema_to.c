@@ -30,8 +30,7 @@ struct lx_to_file {
     int64_t raw_rows;
 };
 
-/* -- creation
- * ---------------------------------------------------------------------------------------- */
+/* -- creation ------------------------------------------------------------------------------ */
 
 void lx_to_file_free(struct lx_to_file *to)
 {
@@ -104,8 +103,7 @@ enum lx_status lx_to_file_create(const struct lx_row_schema *schema, struct lx_t
     return LX_OK;
 }
 
-/* -- texts
- * --------------------------------------------------------------------------------------------- */
+/* -- texts --------------------------------------------------------------------------------- */
 
 /* All values at once: the bytes together are UTF-8, and no value begins within a character. */
 static bool all_valid(const struct lx_column *text)
@@ -178,8 +176,7 @@ static enum lx_status convert_text(struct lx_to_file *to, size_t field,
     return repair(to, field, sent, &to->made[field]);
 }
 
-/* -- numbers to text
- * ------------------------------------------------------------------------------------- */
+/* -- numbers to text ----------------------------------------------------------------------- */
 
 /* Appends a text of at most `most` bytes that `size` says were written at the column's end. */
 static char *text_room(struct lx_column *made, size_t most, enum lx_status *status)
@@ -246,9 +243,7 @@ static enum lx_status binaries(const struct lx_column *sent, struct lx_column *m
     return LX_OK;
 }
 
-/* -- enums
- * --------------------------------------------------------------------------------------------------
- */
+/* -- enums --------------------------------------------------------------------------------- */
 
 static enum lx_status enums(const struct lx_field *field, const struct lx_column *sent,
                             struct lx_column *made, int64_t *bad_row)
@@ -281,9 +276,7 @@ static enum lx_status enums(const struct lx_field *field, const struct lx_column
     return LX_OK;
 }
 
-/* -- numbers
- * --------------------------------------------------------------------------------------------------
- */
+/* -- numbers ------------------------------------------------------------------------------- */
 
 /* A loop a pair of types, so that the compiler makes straight code of each. */
 #define WIDEN(name, from_type, to_type)                                                            \
@@ -362,9 +355,7 @@ static enum lx_status numbers(const struct lx_field *field, bool micros,
     return LX_OK;
 }
 
-/* -- a column
- * ---------------------------------------------------------------------------------------------------
- */
+/* -- a column ------------------------------------------------------------------------------ */
 
 static bool right_shape(const struct lx_field *field, const struct lx_column *sent)
 {
@@ -432,9 +423,7 @@ static enum lx_status convert(struct lx_to_file *to, size_t i, const struct lx_c
     return copy_nulls(sent, made);
 }
 
-/* -- `_lynex_raw`
- * --------------------------------------------------------------------------------------------------
- */
+/* -- `_lynex_raw` -------------------------------------------------------------------------- */
 
 static int by_row(const void *a, const void *b)
 {

@@ -131,8 +131,7 @@ void lx_field_delta_type(const struct lx_field *field, char text[LX_DELTA_TYPE])
         snprintf(text, LX_DELTA_TYPE, "%s", name);
 }
 
-/* -- Parquet --------------------------------------------------------------------------------------
- */
+/* -- Parquet ------------------------------------------------------------------------------- */
 
 static void set_integer(struct lx_parquet_field *to, enum lx_parquet_physical physical,
                         uint8_t bits)

@@ -6,9 +6,7 @@
 #include "base/cursor.h"
 #include "base/limits.h"
 
-
-/* -- types --------------------------------------------------------------------------------------
- */
+/* -- types --------------------------------------------------------------------------------- */
 
 static enum lx_status new_children(struct lx_value *value, size_t count)
 {
@@ -145,8 +143,7 @@ bool lx_value_is_hashable(const struct lx_value *value)
     return !value->opaque;
 }
 
-/* -- hashes -------------------------------------------------------------------------------------
- */
+/* -- hashes -------------------------------------------------------------------------------- */
 
 /* CityHash's Hash128to64, as the rows' own chain. */
 static inline uint64_t combine(uint64_t first, uint64_t second)
@@ -220,8 +217,7 @@ static void fold(struct lx_value_reader *reader, size_t mark)
     reader->used = mark + 1;
 }
 
-/* -- JSON ---------------------------------------------------------------------------------------
- */
+/* -- JSON ---------------------------------------------------------------------------------- */
 
 static uint8_t peek(struct lx_value_reader *reader)
 {
@@ -362,8 +358,7 @@ static enum lx_status take_scalar(struct lx_value_reader *reader, struct lx_str 
     return LX_OK;
 }
 
-/* -- values -------------------------------------------------------------------------------------
- */
+/* -- values -------------------------------------------------------------------------------- */
 
 static enum lx_status hash_fixed_string(struct lx_value_reader *reader, uint32_t size,
                                         struct lx_str content)

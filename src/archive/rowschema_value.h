@@ -35,7 +35,7 @@ LX_MUST_CHECK enum lx_status lx_value_chain(struct lx_value_reader *reader,
                                             const struct lx_value *value, struct lx_str text,
                                             bool begun, uint64_t *hash, size_t *at);
 
-/* -- for the module's own files ---------------------------------------------------------------- */
+/* -- for the module's own files ------------------------------------------------------------ */
 
 /* A compiled type. Points and rings are spelt out, SimpleAggregateFunction is gone. */
 struct lx_value {

@@ -6,7 +6,7 @@
 
 #include <assert.h>
 
-/* -- limits ----------------------------------------------------------------------------------- */
+/* -- limits -------------------------------------------------------------------------------- */
 
 #define LX_RUN_MAX_PLANS 8        /* plans of one run, while the table moves under it */
 #define LX_RUN_MAX_CLOCK_SKEW 300 /* seconds between the server's clock and ours */
@@ -17,7 +17,7 @@
 #define LX_MASK_PARTS 8           /* parts in one mask */
 #define LX_MAX_NAMES_TRIED 1000   /* names of one second that others may have taken */
 
-/* -- the run ---------------------------------------------------------------------------------- */
+/* -- the run ------------------------------------------------------------------------------- */
 
 /* Row schemas by id: the table's own and those that older segments name. */
 struct lx_schema_cache {
@@ -64,7 +64,7 @@ LX_MUST_CHECK enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_part
 LX_MUST_CHECK enum lx_status lx_run_schema(struct lx_run *run, const char *id,
                                            const struct lx_row_schema **schema, struct lx_err *err);
 
-/* -- start.c ---------------------------------------------------------------------------------- */
+/* -- start.c ------------------------------------------------------------------------------- */
 
 /* Describes the table, checks clocks, hashes, row policies, the ledger's table; sets cutoff and
  * due. Segments that ended shortly before the server started are looked for. */
@@ -75,7 +75,7 @@ LX_MUST_CHECK enum lx_status lx_start_again(struct lx_run *run, bool *same, stru
 /* Before the first write of a run: does the store honour put-if-absent? Asked once. */
 LX_MUST_CHECK enum lx_status lx_start_writing(struct lx_run *run, struct lx_err *err);
 
-/* -- plan.c ----------------------------------------------------------------------------------- */
+/* -- plan.c -------------------------------------------------------------------------------- */
 
 /* Rows of one part to be read: from <= time < to, in one month. */
 struct lx_slice {
@@ -128,7 +128,7 @@ static inline bool lx_segment_within(const struct lx_segment *segment,
     return part->min_block <= segment->min_block && segment->max_block <= part->max_block;
 }
 
-/* -- check.c ---------------------------------------------------------------------------------- */
+/* -- check.c ------------------------------------------------------------------------------- */
 
 enum lx_held {
     LX_HELD_EXACTLY,   /* the part's rows up to `to` are those of the segments */
@@ -154,7 +154,7 @@ struct lx_check {
 LX_MUST_CHECK enum lx_status lx_check_parts(struct lx_run *run, struct lx_check *checks,
                                             size_t count, bool whole, struct lx_err *err);
 
-/* -- prove.c ---------------------------------------------------------------------------------- */
+/* -- prove.c ------------------------------------------------------------------------------- */
 
 /* That a stored file was read back and every row of it found to be what ClickHouse hashed. Made by
  * lx_prove_file alone, while rows are archived. */
@@ -197,16 +197,14 @@ const struct lx_segment *lx_warrant_segment(const struct lx_warrant *warrant, si
 LX_MUST_CHECK enum lx_status lx_warrant_holds(struct lx_run *run, const struct lx_warrant *warrant,
                                               bool *holds, struct lx_err *err);
 
-/* -- batch.c, commit.c --------------------------------------------------------------------------
- */
+/* -- batch.c, commit.c --------------------------------------------------------------------- */
 
 /* Reads, encodes, uploads, proves and commits one batch. LX_E_AGAIN: the table moved, or another
  * writer was faster; nothing was committed, plan again. */
 LX_MUST_CHECK enum lx_status lx_batch_run(struct lx_run *run, const struct lx_plan *plan,
                                           const struct lx_batch_plan *batch, struct lx_err *err);
 
-/* -- delete.c -------------------------------------------------------------------------------------
- */
+/* -- delete.c ------------------------------------------------------------------------------ */
 
 /* A part whose segments may leave. */
 struct lx_leave {
@@ -224,16 +222,14 @@ LX_MUST_CHECK enum lx_status lx_delete_whole(struct lx_run *run, const struct lx
 LX_MUST_CHECK enum lx_status lx_delete_masked(struct lx_run *run, const struct lx_leave *leaves,
                                               size_t count, struct lx_err *err);
 
-/* -- record.c -------------------------------------------------------------------------------------
- */
+/* -- record.c ------------------------------------------------------------------------------ */
 
 /* Records that the rows of these segments left ClickHouse; `audit` becomes part of the commit. */
 LX_MUST_CHECK enum lx_status lx_record(struct lx_run *run, const struct lx_segment *segments,
                                        size_t count, int64_t ended_at, json_t *audit,
                                        struct lx_err *err);
 
-/* -- settle.c -----------------------------------------------------------------------------------
- */
+/* -- settle.c ------------------------------------------------------------------------------ */
 
 /* Lets go what is archived and due: whole parts; with `masks` partly old parts too. Refusals end up
  * in the report, not here: LX_OK with report->delete_refused. */
@@ -242,8 +238,7 @@ LX_MUST_CHECK enum lx_status lx_settle(struct lx_run *run, bool masks, struct lx
 LX_MUST_CHECK enum lx_status lx_settle_batch(struct lx_run *run, const struct lx_batch_plan *batch,
                                              struct lx_err *err);
 
-/* -- reconcile.c --------------------------------------------------------------------------------
- */
+/* -- reconcile.c --------------------------------------------------------------------------- */
 
 /* Compares one group by content and commits what is true of it from now on; rows that are not
  * archived yet are archived. LX_E_AGAIN: plan again. */

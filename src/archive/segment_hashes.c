@@ -25,8 +25,7 @@ static enum lx_status take(struct reading *r, uint64_t full, uint64_t key, struc
     return r->visit(r->context, full, key, err);
 }
 
-/* -- side objects
- * ---------------------------------------------------------------------------------- */
+/* -- side objects -------------------------------------------------------------------------- */
 
 typedef enum lx_status (*take_hash)(void *context, uint64_t hash, struct lx_err *err);
 
@@ -52,8 +51,7 @@ static enum lx_status take_side(void *context, uint64_t hash, struct lx_err *err
     return take(context, hash, hash, err);
 }
 
-/* -- files
- * ------------------------------------------------------------------------------------------ */
+/* -- files --------------------------------------------------------------------------------- */
 
 /* Positions of the columns of `part` within `whole`, by name. */
 static enum lx_status map_fields(const struct lx_row_schema *whole,
@@ -167,8 +165,7 @@ static enum lx_status listed(struct reading *r, const char *path,
                                       path);
 }
 
-/* -- side objects whose rows are needed
- * -------------------------------------------------------------- */
+/* -- side objects whose rows are needed ---------------------------------------------------- */
 
 static enum lx_status collect(void *context, uint64_t hash, struct lx_err *err)
 {

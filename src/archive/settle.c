@@ -173,8 +173,7 @@ enum lx_status lx_settle_batch(struct lx_run *run, const struct lx_batch_plan *b
     return soften(run, status, err);
 }
 
-/* -- what is gone already -------------------------------------------------------------------------
- */
+/* -- what is gone already ------------------------------------------------------------------ */
 
 /* Rows of the segment's range in parts that touch its blocks. Where its bounds lie within a day,
  * the whole day counts: then it is looked at again later. */

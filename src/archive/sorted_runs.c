@@ -65,8 +65,7 @@ void lx_sorted_runs_free(struct lx_sorted_runs *runs)
     lx_free(runs);
 }
 
-/* -- writing --------------------------------------------------------------------------------------
- */
+/* -- writing ------------------------------------------------------------------------------- */
 
 static enum lx_status open_file(struct lx_sorted_runs *runs, struct lx_err *err)
 {
@@ -158,8 +157,7 @@ int64_t lx_sorted_runs_count(const struct lx_sorted_runs *runs)
     return runs->total;
 }
 
-/* -- reading
- * --------------------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------------- */
 
 static enum lx_status fill(struct lx_sorted_runs *runs, struct run *run, struct lx_err *err)
 {

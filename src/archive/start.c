@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-/* -- the table --------------------------------------------------------------------------------- */
+/* -- the table ----------------------------------------------------------------------------- */
 
 static enum lx_status build_schema(const struct lx_run *run, const struct lx_hot_table *table,
                                    struct lx_row_schema **schema, struct lx_err *err)
@@ -75,7 +75,7 @@ done:
     return status;
 }
 
-/* -- checks ------------------------------------------------------------------------------------ */
+/* -- checks -------------------------------------------------------------------------------- */
 
 static enum lx_status check_clock(const struct lx_run *run, struct lx_err *err)
 {
@@ -134,8 +134,7 @@ static enum lx_status check_ledger(const struct lx_run *run, struct lx_err *err)
     return LX_OK;
 }
 
-/* -- cutoff --------------------------------------------------------------------------------------
- */
+/* -- cutoff -------------------------------------------------------------------------------- */
 
 static int64_t day_before(int64_t now, int64_t days)
 {
@@ -190,8 +189,7 @@ enum lx_status lx_start_writing(struct lx_run *run, struct lx_err *err)
     return LX_OK;
 }
 
-/* -- a server that started again -----------------------------------------------------------------
- */
+/* -- a server that started again ----------------------------------------------------------- */
 
 static bool has_rows_again(const struct lx_hot_parts *parts, const struct lx_segment *segment)
 {

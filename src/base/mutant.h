@@ -2,8 +2,8 @@
  * can show that they would notice. Nothing of it is in a release: there lx_mutant is false.
  *
  *   LYNEX_MUTANT=NAME    the place that says lx_mutant("NAME") misbehaves
- *   LYNEX_STEP=ACTION@STEP[#N]   at the N-th time (1) that a run comes to that step of the protocol:
- *                        stop (ends the run as if interrupted), kill (SIGKILL), pause (SIGSTOP) */
+ *   LYNEX_STEP=ACTION@STEP[#N]   at the N-th time (1) that a run comes to that step of the
+ * protocol: stop (ends the run as if interrupted), kill (SIGKILL), pause (SIGSTOP) */
 #ifndef LX_BASE_MUTANT_H
 #define LX_BASE_MUTANT_H
 

@@ -19,8 +19,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* -- errors -------------------------------------------------------------------------------------
- */
+/* -- errors -------------------------------------------------------------------------------- */
 
 static enum lx_status engine_error(const struct lx_ch_embedded *engine, const char *text,
                                    const char *query_id, struct lx_err *err)
@@ -50,8 +49,7 @@ static enum lx_status run_quietly(const struct lx_ch_embedded *engine,
     return status;
 }
 
-/* -- the directory ------------------------------------------------------------------------------
- */
+/* -- the directory ------------------------------------------------------------------------- */
 
 /* Another process that has the directory open holds a lock on its file `status`. The engine itself
  * would say so only on stderr. */
@@ -83,8 +81,7 @@ static enum lx_status check_lock(const struct lx_ch_embedded *engine, struct lx_
     return LX_E_BUSY;
 }
 
-/* -- connections --------------------------------------------------------------------------------
- */
+/* -- connections --------------------------------------------------------------------------- */
 
 /* The library sets handlers of its own for signals; the process keeps its own. */
 static struct chdb_connection **connect_quietly(const struct lx_ch_embedded *engine)
@@ -171,8 +168,7 @@ static void give_back(struct lx_ch_embedded *engine, struct lx_ch_connection *co
     pthread_mutex_unlock(&engine->lock);
 }
 
-/* -- cancelling ---------------------------------------------------------------------------------
- */
+/* -- cancelling ---------------------------------------------------------------------------- */
 
 static void wait_a_moment(struct lx_ch_embedded *engine)
 {
@@ -216,8 +212,7 @@ static enum lx_status start_watch(struct lx_ch_embedded *engine, struct lx_err *
     return LX_OK;
 }
 
-/* -- opening ------------------------------------------------------------------------------------
- */
+/* -- opening ------------------------------------------------------------------------------- */
 
 static enum lx_status take_directory(struct lx_ch_embedded *engine, const char *url_text,
                                      struct lx_err *err)
@@ -314,8 +309,7 @@ enum lx_status lx_ch_embedded_open(const struct lx_ch_options *options, void **s
     return LX_OK;
 }
 
-/* -- statements ---------------------------------------------------------------------------------
- */
+/* -- statements ---------------------------------------------------------------------------- */
 
 static enum lx_status add_set(struct lx_buf *sql, const char *name, const char *value)
 {

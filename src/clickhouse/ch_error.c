@@ -156,8 +156,8 @@ static const struct {
     {243, LX_E_NOSPACE, "Free space on the server's disk: a mask needs some for a while."},
 };
 
-/* "user: Not enough privileges. To execute this query, it's necessary to have the grant SELECT(a, b)
- * ON db.t." becomes the statement to run. What names single columns is asked for as a whole. */
+/* "user: Not enough privileges. To execute this query, it's necessary to have the grant SELECT(a,
+ * b) ON db.t." becomes the statement to run. What names single columns is asked for as a whole. */
 static void hint_grant(struct lx_err *err, struct lx_str message)
 {
     static const char have[] = "have the grant ", on[] = " ON ";

@@ -18,8 +18,7 @@
 #define DEFAULT_PORT 8123
 #define DEFAULT_TLS_PORT 8443
 
-/* -- opening ------------------------------------------------------------------------------------
- */
+/* -- opening ------------------------------------------------------------------------------- */
 
 static enum lx_status copy_text(char **to, const char *text)
 {
@@ -113,8 +112,7 @@ static void close_http(void *self)
     lx_free(http);
 }
 
-/* -- sending ------------------------------------------------------------------------------------
- */
+/* -- sending ------------------------------------------------------------------------------- */
 
 static enum lx_status add_parameter(struct lx_buf *url, const char *name, const char *value)
 {
@@ -211,8 +209,7 @@ static enum lx_status exchange(struct lx_ch_http *http, const struct lx_ch_call 
     return status;
 }
 
-/* -- receiving ----------------------------------------------------------------------------------
- */
+/* -- receiving ----------------------------------------------------------------------------- */
 
 static enum lx_status read_plain(void *self, void *to, size_t capacity, size_t *got,
                                  struct lx_err *err)

@@ -245,7 +245,7 @@ static enum lx_status read_values(struct lx_ch_native *native, const struct lx_c
     return read_texts(native, column, nulls, rows, expected, err);
 }
 
-/* -- NULL flags -------------------------------------------------------------------------------- */
+/* -- NULL flags ---------------------------------------------------------------------------- */
 
 /* One byte a row. *nulls stays NULL where no row is NULL. */
 static enum lx_status read_flags(struct lx_ch_native *native, size_t rows, const uint8_t **nulls,
@@ -300,8 +300,7 @@ static void drop_null_texts(struct lx_column *column, const uint8_t *nulls, size
     column->offsets[rows] = heap;
 }
 
-/* -- dictionaries -------------------------------------------------------------------------------
- */
+/* -- dictionaries -------------------------------------------------------------------------- */
 
 #define DICT_VERSION 1
 #define DICT_GLOBAL 0x100 /* a dictionary shared by blocks: never in this form of Native */
@@ -427,7 +426,7 @@ static enum lx_status read_dictionary(struct lx_ch_native *native, const struct 
     return type->nullable ? flag_null_indexes(column, rows, err) : LX_OK;
 }
 
-/* -- a column ---------------------------------------------------------------------------------- */
+/* -- a column ------------------------------------------------------------------------------ */
 
 enum lx_status lx_ch_native_read_column(struct lx_ch_native *native, size_t index, size_t rows,
                                         struct lx_err *err)

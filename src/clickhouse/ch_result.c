@@ -27,8 +27,7 @@ static enum lx_status find_reason(const struct lx_ch *client, void *stream,
     return status;
 }
 
-/* -- statements ---------------------------------------------------------------------------------
- */
+/* -- statements ---------------------------------------------------------------------------- */
 
 enum lx_status lx_ch_execute(struct lx_ch *client, const struct lx_ch_query *query,
                              struct lx_err *err)
@@ -54,8 +53,7 @@ end:
     return status;
 }
 
-/* -- results ------------------------------------------------------------------------------------
- */
+/* -- results ------------------------------------------------------------------------------- */
 
 static void end_stream(struct lx_ch_result *result)
 {

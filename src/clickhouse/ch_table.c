@@ -74,8 +74,7 @@ void lx_ch_table_free(struct lx_ch_table *table)
     *table = (struct lx_ch_table){0};
 }
 
-/* -- values -------------------------------------------------------------------------------------
- */
+/* -- values -------------------------------------------------------------------------------- */
 
 static bool is_text(const struct lx_ch_type *type)
 {

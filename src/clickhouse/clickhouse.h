@@ -40,7 +40,7 @@
 struct lx_ch;
 struct lx_ch_result;
 
-/* -- types ---------------------------------------------------------------------------------- */
+/* -- types --------------------------------------------------------------------------------- */
 
 enum lx_ch_kind {
     LX_CH_INT8,
@@ -132,7 +132,7 @@ bool lx_ch_type_hashable(const struct lx_ch_type *type);
 /* The enum's name of a value; NULL where the type has none. */
 const struct lx_ch_enum *lx_ch_enum_name(const struct lx_ch_type *type, int32_t value);
 
-/* -- connecting ------------------------------------------------------------------------------ */
+/* -- connecting ---------------------------------------------------------------------------- */
 
 #define LX_CH_CONNECT_MS 10000
 #define LX_CH_CONNECT_TRIES 3
@@ -169,7 +169,7 @@ void lx_ch_close(struct lx_ch *client);
 /* "http://host:8123", for messages; no secrets. */
 const char *lx_ch_where(const struct lx_ch *client);
 
-/* -- queries --------------------------------------------------------------------------------- */
+/* -- queries ------------------------------------------------------------------------------- */
 
 struct lx_ch_setting {
     const char *name, *value; /* value as text; escaped by the driver */
@@ -236,14 +236,13 @@ uint64_t lx_ch_u64(const struct lx_ch_table *table, size_t column, int64_t row);
 int64_t lx_ch_i64(const struct lx_ch_table *table, size_t column, int64_t row);
 bool lx_ch_is_null(const struct lx_ch_table *table, size_t column, int64_t row);
 
-/* -- SQL text: the one place that quotes ------------------------------------------------------- */
+/* -- SQL text: the one place that quotes --------------------------------------------------- */
 
 /* `name` with backticks and escapes, 'text' with quotes and escapes. */
 LX_MUST_CHECK enum lx_status lx_ch_quote_name(struct lx_buf *sql, struct lx_str name);
 LX_MUST_CHECK enum lx_status lx_ch_quote_text(struct lx_buf *sql, struct lx_str text);
 
-/* -- the row hash (recipe and vectors in docs/rowhash.md) ---------------------------------------
- */
+/* -- the row hash (recipe and vectors in docs/rowhash.md) ---------------------------------- */
 
 #define LX_CH_HASH_NULL 0xC58AD2DA03D9A871u
 

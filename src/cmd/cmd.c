@@ -42,8 +42,7 @@ const struct lx_command lx_commands[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-/* -- arguments ----------------------------------------------------------------------------------
- */
+/* -- arguments ----------------------------------------------------------------------------- */
 
 bool lx_cmd_flag(struct lx_cmd *cmd, const char *name)
 {
@@ -86,8 +85,7 @@ bool lx_cmd_args_done(struct lx_cmd *cmd, size_t operands)
     return true;
 }
 
-/* -- saying ---------------------------------------------------------------------------------------
- */
+/* -- saying -------------------------------------------------------------------------------- */
 
 int lx_cmd_exit_of(const struct lx_err *err)
 {
@@ -122,8 +120,7 @@ int lx_cmd_print_json(json_t *document)
     return LX_EXIT_DONE;
 }
 
-/* -- signals
- * ---------------------------------------------------------------------------------------- */
+/* -- signals ------------------------------------------------------------------------------- */
 
 /* The one piece of global state: a signal handler cannot be handed anything. */
 static struct lx_cancel cancel_flag;
@@ -143,8 +140,7 @@ static void catch_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* -- dispatch
- * ---------------------------------------------------------------------------------------- */
+/* -- dispatch ------------------------------------------------------------------------------ */
 
 static const struct lx_command *find_command(const char *name)
 {

@@ -60,8 +60,7 @@ extern const struct lx_command lx_commands[];
 /* The program behind main(). */
 int lx_main(int argc, char **argv, char **environment);
 
-/* -- arguments ----------------------------------------------------------------------------------
- */
+/* -- arguments ----------------------------------------------------------------------------- */
 
 /* Takes `--name` out of the arguments; false where it is not there. */
 bool lx_cmd_flag(struct lx_cmd *cmd, const char *name);
@@ -71,8 +70,7 @@ LX_MUST_CHECK bool lx_cmd_args_done(struct lx_cmd *cmd, size_t operands);
 /* The n-th operand; NULL. */
 const char *lx_cmd_operand(const struct lx_cmd *cmd, size_t n);
 
-/* -- opening
- * --------------------------------------------------------------------------------------- */
+/* -- opening ------------------------------------------------------------------------------- */
 
 LX_MUST_CHECK enum lx_status lx_cmd_open_store(struct lx_cmd *cmd, struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_cmd_open_ledger(struct lx_cmd *cmd, struct lx_err *err);
@@ -81,8 +79,7 @@ LX_MUST_CHECK enum lx_status lx_cmd_open_clickhouse(struct lx_cmd *cmd, struct l
 LX_MUST_CHECK enum lx_status lx_cmd_open_pool(struct lx_cmd *cmd, struct lx_err *err);
 void lx_cmd_close(struct lx_cmd *cmd);
 
-/* -- saying
- * ------------------------------------------------------------------------------------------ */
+/* -- saying -------------------------------------------------------------------------------- */
 
 /* Prints an error for people on stderr and returns the exit status that goes with it. */
 int lx_cmd_fail(const struct lx_cmd *cmd, const struct lx_err *err);
@@ -90,8 +87,7 @@ int lx_cmd_exit_of(const struct lx_err *err);
 /* Prints a JSON document, takes the reference. */
 int lx_cmd_print_json(json_t *document);
 
-/* -- the commands
- * ---------------------------------------------------------------------------------------- */
+/* -- the commands -------------------------------------------------------------------------- */
 
 int lx_cmd_archive(struct lx_cmd *cmd);
 int lx_cmd_config(struct lx_cmd *cmd);

@@ -16,8 +16,7 @@
 #define LOGGER "lynex.archiver"
 #define PROGRESS_MS 200
 
-/* -- events
- * ---------------------------------------------------------------------------------------- */
+/* -- events -------------------------------------------------------------------------------- */
 
 static void clear_progress(struct lx_telling *t)
 {
@@ -104,8 +103,7 @@ static void tell(void *context, const struct lx_event *event)
     say(t, LX_LOG_INFO, line);
 }
 
-/* -- reports
- * ----------------------------------------------------------------------------------------- */
+/* -- reports ------------------------------------------------------------------------------- */
 
 static void add_count(struct lx_table *table, const char *what, int64_t count)
 {
@@ -130,6 +128,41 @@ static void print_table(const struct lx_cmd *cmd, struct lx_table *table)
         lx_print(&text);
     lx_buf_free(&text);
     lx_table_free(table);
+}
+
+/* "read 41 %, encode 30 %, …": shares of the time of all stages. */
+static void stages_text(const struct lx_archive_report *r, char *text, size_t size)
+{
+    const struct {
+        const char *name;
+        int64_t ms;
+    } stages[] = {{"reading", r->read_ms},      {"encoding", r->encode_ms},
+                  {"uploading", r->upload_ms},  {"proving", r->prove_ms},
+                  {"committing", r->commit_ms}, {"deleting", r->delete_ms}};
+    int64_t all = 0;
+    size_t used = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++)
+        all += stages[i].ms;
+    for (size_t i = 0; all > 0 && i < sizeof stages / sizeof stages[0] && used < size; i++) {
+        int more = snprintf(text + used, size - used, "%s%s %lld %%", i > 0 ? ", " : "",
+                            stages[i].name, (long long)(stages[i].ms * 100 / all));
+        used += more > 0 ? (size_t)more : 0;
+    }
+}
+
+/* For logs: how fast, and where the time went. */
+static void say_speed(struct lx_telling *t, const struct lx_archive_report *r)
+{
+    char line[512], took[LX_SHORT_TEXT], stages[256];
+    int64_t ms = r->last_ms - r->first_ms;
+    if (r->archived_rows == 0 || ms <= 0)
+        return;
+    lx_text_duration(ms, took);
+    stages_text(r, stages, sizeof stages);
+    snprintf(line, sizeof line, "⏱️  %lld events a second in %s: %s",
+             (long long)(r->archived_rows * 1000 / ms), took, stages);
+    say(t, LX_LOG_INFO, line);
 }
 
 static void print_summary(const struct lx_cmd *cmd, const struct lx_archive_report *r)
@@ -162,7 +195,11 @@ static void print_summary(const struct lx_cmd *cmd, const struct lx_archive_repo
         lx_table_add(&table, "events a second");
         lx_table_add(&table, "%s", rate);
     }
+    char stages[256];
+    stages_text(r, stages, sizeof stages);
     print_table(cmd, &table);
+    if (r->archived_rows > 0)
+        printf("  %s\n", stages);
 }
 
 static void print_plan(const struct lx_cmd *cmd, const struct lx_archive_report *r)
@@ -230,8 +267,7 @@ static json_t *report_json(const struct lx_archive_report *r, const struct lx_er
     return json;
 }
 
-/* -- the command
- * ---------------------------------------------------------------------------------------- */
+/* -- the command --------------------------------------------------------------------------- */
 
 static void who_am_i(char *text, size_t size)
 {
@@ -295,7 +331,10 @@ static enum lx_status at_step(void *context, enum lx_step step, struct lx_err *e
         if (strncmp(wanted, actions[i].action, skip) != 0 ||
             strncmp(name, lx_step_name(step), size) != 0 || (name[size] != 0 && name[size] != '#'))
             continue;
-        if (++t->steps_seen != (name[size] == '#' ? atoi(name + size + 1) : 1))
+        int64_t nth = 1;
+        if (name[size] == '#' && !lx_str_to_i64(lx_str_of(name + size + 1), &nth))
+            return lx_err_set(err, LX_E_ARGUMENT, "LYNEX_STEP=%s", wanted);
+        if (++t->steps_seen != nth)
             return LX_OK;
         if (actions[i].signal == 0)
             return lx_err_set(err, LX_E_CANCELLED, "stopped before the step \"%s\"",
@@ -406,6 +445,8 @@ int lx_cmd_archive(struct lx_cmd *cmd)
         print_plan(cmd, &report);
     else if (cmd->terminal && status == LX_OK)
         print_summary(cmd, &report);
+    else if (!cmd->json && status == LX_OK)
+        say_speed(&t, &report);
     if (status != LX_OK)
         return lx_cmd_exit_of(&err);
     return report.delete_refused ? LX_EXIT_NOT_DELETED : LX_EXIT_DONE;

@@ -27,8 +27,7 @@ struct demo {
     int64_t hot_bytes_before, hot_bytes_after;
 };
 
-/* -- questions to the engine
- * ------------------------------------------------------------------------- */
+/* -- questions to the engine --------------------------------------------------------------- */
 
 static enum lx_status execute(struct demo *d, const char *sql, struct lx_err *err)
 {
@@ -50,8 +49,7 @@ static void title(const struct demo *d, const char *text)
     fflush(stdout);
 }
 
-/* -- the events
- * ----------------------------------------------------------------------------------------- */
+/* -- the events ---------------------------------------------------------------------------- */
 
 static const char create_sql[] =
     "CREATE TABLE " DEMO_DATABASE "." DEMO_TABLE " (event_id UUID, project_id String, type "
@@ -119,8 +117,7 @@ static enum lx_status fill(struct demo *d, struct lx_err *err)
     return execute(d, "OPTIMIZE TABLE " DEMO_DATABASE "." DEMO_TABLE " FINAL", err);
 }
 
-/* -- what is where
- * ------------------------------------------------------------------------------------------- */
+/* -- what is where ------------------------------------------------------------------------- */
 
 static enum lx_status disk_bytes(struct demo *d, int64_t *bytes, struct lx_err *err)
 {
@@ -256,9 +253,7 @@ static enum lx_status show_version(void *context, int64_t version, const json_t 
     return LX_OK;
 }
 
-/* -- the story
- * --------------------------------------------------------------------------------------------------
- */
+/* -- the story ----------------------------------------------------------------------------- */
 
 static enum lx_status verify_all(struct demo *d, struct lx_err *err)
 {

@@ -59,8 +59,7 @@ static enum lx_status open_input(struct lx_cmd *cmd, const char *name, struct in
     return LX_OK;
 }
 
-/* -- one line a column
- * ------------------------------------------------------------------------------ */
+/* -- one line a column --------------------------------------------------------------------- */
 
 struct column_sum {
     int64_t values, nulls, raw, bytes, bloom;

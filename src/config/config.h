@@ -28,7 +28,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* -- the table ------------------------------------------------------------------------------- */
+/* -- the table ----------------------------------------------------------------------------- */
 
 #define LX_ENUM_BEGIN(name)                                                                        \
     enum lx_set_##name                                                                             \
@@ -86,7 +86,7 @@ enum lx_setting lx_setting_find(struct lx_str name);
 /* "--archive-after-days" */
 LX_MUST_CHECK enum lx_status lx_setting_flag(enum lx_setting setting, struct lx_buf *text);
 
-/* -- loading --------------------------------------------------------------------------------- */
+/* -- loading ------------------------------------------------------------------------------- */
 
 #define LX_CONFIG_LEVELS 5        /* directories above the working one that are searched */
 #define LX_CONFIG_MAX_FILES 16    /* --env-file */
@@ -183,7 +183,7 @@ LX_MUST_CHECK enum lx_status lx_config_shown(const struct lx_config *config,
 bool lx_config_nearest_flag(struct lx_str typed, const char *const *others, char *nearest,
                             size_t size);
 
-/* -- showing --------------------------------------------------------------------------------- */
+/* -- showing ------------------------------------------------------------------------------- */
 
 /* A table: name, value, origin; in groups. `only_set`: leave out defaults. */
 LX_MUST_CHECK enum lx_status lx_config_print(const struct lx_config *config, bool only_set,
@@ -195,7 +195,7 @@ LX_MUST_CHECK enum lx_status lx_config_markdown(struct lx_buf *text);
 LX_MUST_CHECK enum lx_status lx_config_env_example(struct lx_buf *text);
 LX_MUST_CHECK enum lx_status lx_config_man(struct lx_buf *text);
 
-/* -- the file format ------------------------------------------------------------------------- */
+/* -- the file format ----------------------------------------------------------------------- */
 
 /* One assignment. */
 struct lx_config_assignment {

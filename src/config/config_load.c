@@ -16,7 +16,7 @@
 
 #define MAX_PATH 4096
 
-/* -- texts ---------------------------------------------------------------------------------- */
+/* -- texts --------------------------------------------------------------------------------- */
 
 char *lx_config_keep(struct lx_config *config, const char *text, size_t size)
 {
@@ -76,8 +76,7 @@ enum lx_status lx_config_note(struct lx_config *config, struct lx_err *err, cons
     return status;
 }
 
-/* -- values, with where they came from ------------------------------------------------------------
- */
+/* -- values, with where they came from ----------------------------------------------------- */
 
 static enum lx_status set_entry(struct lx_config *config, enum lx_setting setting,
                                 struct lx_str text, enum lx_origin origin, const char *file,
@@ -112,7 +111,7 @@ static void say_lookalike(struct lx_str name, const char *nearest, struct lx_err
                     LX_STR_ARG(name));
 }
 
-/* -- files ------------------------------------------------------------------------------------- */
+/* -- files --------------------------------------------------------------------------------- */
 
 struct loading {
     struct lx_config *config;
@@ -287,8 +286,7 @@ static enum lx_status add_files(struct loading *loading, char **named, size_t na
     return LX_OK;
 }
 
-/* -- environment ----------------------------------------------------------------------------------
- */
+/* -- environment --------------------------------------------------------------------------- */
 
 /* Kubernetes gives every container CLICKHOUSE_PORT=tcp://10.0.0.1:8123 and the like for a service
  * that is called clickhouse. */
@@ -325,8 +323,7 @@ static enum lx_status load_environment(struct loading *loading, struct lx_err *e
     return LX_OK;
 }
 
-/* -- flags ----------------------------------------------------------------------------------------
- */
+/* -- flags --------------------------------------------------------------------------------- */
 
 struct flags {
     const struct lx_config_input *input;
@@ -441,8 +438,7 @@ static enum lx_status read_flags(struct flags *flags, struct lx_err *err)
     return LX_OK;
 }
 
-/* -- all together
- * ------------------------------------------------------------------------------------ */
+/* -- all together -------------------------------------------------------------------------- */
 
 static enum lx_status apply_flags(const struct flags *flags, struct lx_err *err)
 {

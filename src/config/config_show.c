@@ -9,8 +9,7 @@
 
 #define HELP_COLUMNS 98
 
-/* -- one value
- * ------------------------------------------------------------------------------------- */
+/* -- one value ----------------------------------------------------------------------------- */
 
 enum lx_status lx_config_origin_text(const struct lx_config *config, enum lx_setting setting,
                                      struct lx_buf *text)
@@ -76,8 +75,7 @@ enum lx_status lx_config_shown(const struct lx_config *config, enum lx_setting s
     }
 }
 
-/* -- the table of values
- * ------------------------------------------------------------------------------ */
+/* -- the table of values ------------------------------------------------------------------- */
 
 static enum lx_status pad(struct lx_buf *text, size_t count)
 {
@@ -134,8 +132,7 @@ enum lx_status lx_config_print(const struct lx_config *config, bool only_set, st
     return any ? LX_OK : lx_buf_text(text, "every setting has its default\n");
 }
 
-/* -- reference
- * ----------------------------------------------------------------------------------------- */
+/* -- reference ----------------------------------------------------------------------------- */
 
 /* What may stand behind the name: "N", "live|soak", "DIR". */
 static enum lx_status put_holder(const struct lx_setting_info *info, struct lx_buf *text)
@@ -309,8 +306,7 @@ enum lx_status lx_config_env_example(struct lx_buf *text)
     return each_setting(text, example_title, example_setting);
 }
 
-/* -- manual page
- * ----------------------------------------------------------------------------------------- */
+/* -- manual page --------------------------------------------------------------------------- */
 
 /* Text for roff: backslashes and leading dots escaped, hyphens kept as they are typed. */
 static enum lx_status put_roff(struct lx_buf *text, const char *source)

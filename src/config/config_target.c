@@ -130,8 +130,7 @@ static enum lx_status resolve_target(struct lx_config *config, struct lx_err *er
     return LX_OK;
 }
 
-/* -- ClickHouse
- * ---------------------------------------------------------------------------------------- */
+/* -- ClickHouse ---------------------------------------------------------------------------- */
 
 static bool is_set(const struct lx_config *config, enum lx_setting setting)
 {

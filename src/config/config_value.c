@@ -29,8 +29,7 @@ static void *field_of(struct lx_config *config, enum lx_setting setting)
     return (char *)config + offsets[setting];
 }
 
-/* -- numbers
- * ---------------------------------------------------------------------------------------- */
+/* -- numbers ------------------------------------------------------------------------------- */
 
 struct unit {
     const char *name;
@@ -126,8 +125,7 @@ static enum lx_status read_size(const struct lx_setting_info *info, const char *
     return LX_OK;
 }
 
-/* -- others
- * -------------------------------------------------------------------------------------------- */
+/* -- others -------------------------------------------------------------------------------- */
 
 static enum lx_status read_bool(const struct lx_setting_info *info, const char *text, bool *value,
                                 struct lx_err *err)

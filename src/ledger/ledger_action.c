@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <xxhash.h>
 
-/* -- arrays of pointers ------------------------------------------------------------------------ */
+/* -- arrays of pointers -------------------------------------------------------------------- */
 
 enum lx_status lx_ptrs_reserve(struct lx_ptrs *ptrs, size_t more)
 {
@@ -41,7 +41,7 @@ void lx_ptrs_free(struct lx_ptrs *ptrs, void (*free_item)(void *item))
     *ptrs = (struct lx_ptrs){0};
 }
 
-/* -- freeing ----------------------------------------------------------------------------------- */
+/* -- freeing ------------------------------------------------------------------------------- */
 
 void lx_file_node_free(void *item)
 {
@@ -97,7 +97,7 @@ struct parsing {
     struct lx_str rest; /* behind the first line */
 };
 
-/* -- one action -------------------------------------------------------------------------------- */
+/* -- one action ---------------------------------------------------------------------------- */
 
 static enum lx_status copy_text(const char *text, char **copy, struct lx_err *err)
 {
@@ -301,7 +301,7 @@ failed:
     return status;
 }
 
-/* -- protocol and metaData --------------------------------------------------------------------- */
+/* -- protocol and metaData ----------------------------------------------------------------- */
 
 /* The first name of a list of features that is not `known`; NULL where all are. */
 static const char *unknown_feature(const json_t *list, const char *known)
@@ -388,7 +388,7 @@ enum lx_status lx_tables_writable(const struct lx_tables *tables, struct lx_err 
     return status;
 }
 
-/* -- lines ------------------------------------------------------------------------------------- */
+/* -- lines --------------------------------------------------------------------------------- */
 
 void lx_version_digest(struct lx_str rest, char text[LX_LEDGER_DIGEST])
 {

@@ -30,7 +30,7 @@ static bool is_utf8(const char *text)
     return text == NULL || lx_utf8_is_valid(text, strlen(text));
 }
 
-/* -- by itself: names -------------------------------------------------------------------------- */
+/* -- by itself: names ---------------------------------------------------------------------- */
 
 /* Each id stands in one list only, and once. */
 static enum lx_status index_ids(struct lx_ledger_map *map, const char *const *ids, size_t count,
@@ -109,7 +109,7 @@ static enum lx_status index_segments(const struct lx_change *change, struct lx_c
     return LX_OK;
 }
 
-/* -- by itself: contents ----------------------------------------------------------------------- */
+/* -- by itself: contents ------------------------------------------------------------------- */
 
 static enum lx_status check_segment(const struct lx_segment *segment, struct lx_err *err)
 {

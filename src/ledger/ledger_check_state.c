@@ -32,7 +32,7 @@ static enum lx_status refuse(const struct checking *checking, const char *what, 
     return checking->verdict;
 }
 
-/* -- paths ------------------------------------------------------------------------------------- */
+/* -- paths --------------------------------------------------------------------------------- */
 
 static enum lx_status check_paths(const struct checking *checking)
 {
@@ -101,7 +101,7 @@ static enum lx_status check_removed(const struct checking *checking)
     return LX_OK;
 }
 
-/* -- segments ---------------------------------------------------------------------------------- */
+/* -- segments ------------------------------------------------------------------------------ */
 
 static enum lx_status check_ids(const struct checking *checking)
 {

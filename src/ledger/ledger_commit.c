@@ -22,7 +22,7 @@ struct attempt {
 
 enum outcome { WRITTEN, LOST };
 
-/* -- what became of it ------------------------------------------------------------------------- */
+/* -- what became of it --------------------------------------------------------------------- */
 
 struct find_txn {
     const char *txn_id;
@@ -155,7 +155,7 @@ static enum lx_status check_present(struct lx_ledger *ledger, int64_t number, st
     return LX_E_UNKNOWN;
 }
 
-/* -- one try ----------------------------------------------------------------------------------- */
+/* -- one try ------------------------------------------------------------------------------- */
 
 /* Makes the bytes, and the version that will be applied, before anything is written: what comes
  * after the PUT cannot fail. */
@@ -226,7 +226,7 @@ static enum lx_status catch_up(struct attempt *attempt, size_t races, struct lx_
     return status;
 }
 
-/* -- a change that is made once ---------------------------------------------------------------- */
+/* -- a change that is made once ------------------------------------------------------------ */
 
 static enum lx_status commit_tries(struct lx_ledger *ledger, const struct lx_change *change,
                                    const struct lx_change_index *index, int64_t base,
@@ -278,7 +278,7 @@ enum lx_status lx_ledger_commit(struct lx_ledger *ledger, const struct lx_change
     return status;
 }
 
-/* -- a change that is made anew for each try --------------------------------------------------- */
+/* -- a change that is made anew for each try ----------------------------------------------- */
 
 static enum lx_status build_and_write(struct attempt *attempt, lx_ledger_build build, void *context,
                                       enum outcome *outcome, struct lx_err *err)

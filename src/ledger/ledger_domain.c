@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* -- reading ----------------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------------- */
 
 static enum lx_status copy_text(const char *text, char **copy, struct lx_err *err)
 {
@@ -274,7 +274,7 @@ void lx_domain_free(struct lx_domain *domain)
     lx_free(domain);
 }
 
-/* -- writing ----------------------------------------------------------------------------------- */
+/* -- writing ------------------------------------------------------------------------------- */
 
 static json_t *write_where(const struct lx_segment *segment)
 {

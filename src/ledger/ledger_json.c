@@ -131,7 +131,7 @@ enum lx_status lx_ledger_json_object_or(const json_t *object, const char *where,
     return LX_OK;
 }
 
-/* -- building ---------------------------------------------------------------------------------- */
+/* -- building ------------------------------------------------------------------------------ */
 
 bool lx_ledger_json_put(json_t *object, const char *name, json_t *value)
 {

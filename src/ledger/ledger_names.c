@@ -32,7 +32,7 @@ static enum lx_status put_percent(struct lx_buf *out, char c)
     return lx_buf_append(out, text, sizeof text);
 }
 
-/* -- log files --------------------------------------------------------------------------------- */
+/* -- log files ----------------------------------------------------------------------------- */
 
 void lx_ledger_commit_key(int64_t version, char key[LX_LEDGER_KEY])
 {
@@ -61,7 +61,7 @@ enum lx_ledger_log_file lx_ledger_log_file_of(const char *key, int64_t *version)
     return file;
 }
 
-/* -- ids and paths ----------------------------------------------------------------------------- */
+/* -- ids and paths ------------------------------------------------------------------------- */
 
 bool lx_ledger_id_ok(const char *id)
 {
@@ -149,7 +149,7 @@ enum lx_status lx_ledger_path_key(const char *path, struct lx_buf *key, struct l
     return lx_err_set(err, status, "\"%s\" is not a path within the root of the archive", path);
 }
 
-/* -- domains ----------------------------------------------------------------------------------- */
+/* -- domains ------------------------------------------------------------------------------- */
 
 enum lx_status lx_ledger_encode_name(struct lx_buf *out, struct lx_str name)
 {
@@ -199,7 +199,7 @@ enum lx_status lx_ledger_schema_name(struct lx_buf *name, const char *id)
     return lx_ledger_encode_name(name, lx_str_of(id));
 }
 
-/* -- sources ----------------------------------------------------------------------------------- */
+/* -- sources ------------------------------------------------------------------------------- */
 
 static enum lx_status put_source_part(struct lx_buf *out, struct lx_str part, const char *encoded)
 {

@@ -56,7 +56,7 @@ static bool skip_byte(struct parser *parser, char byte)
     return true;
 }
 
-/* -- strings ----------------------------------------------------------------------------------- */
+/* -- strings ------------------------------------------------------------------------------- */
 
 static bool put_utf8(struct lx_buf *text, uint32_t point)
 {
@@ -168,7 +168,7 @@ static bool take_string(struct parser *parser)
     }
 }
 
-/* -- numbers ----------------------------------------------------------------------------------- */
+/* -- numbers ------------------------------------------------------------------------------- */
 
 static size_t skip_digits(struct parser *parser)
 {
@@ -241,7 +241,7 @@ static json_t *take_number(struct parser *parser)
     return json != NULL ? json : out_of_memory(parser);
 }
 
-/* -- values ------------------------------------------------------------------------------------ */
+/* -- values -------------------------------------------------------------------------------- */
 
 static json_t *take_value(struct parser *parser);
 

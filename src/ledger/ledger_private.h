@@ -36,7 +36,7 @@ struct lx_ledger {
     int64_t body_version; /* whose bytes these are; -1: nobody's */
 };
 
-/* -- ledger_view.c: the sorted arrays of the public state -- */
+/* -- ledger_view.c: the sorted arrays of the public state ---------------------------------- */
 
 /* All memory that lx_ledger_view_update needs once this version is applied. */
 LX_MUST_CHECK enum lx_status lx_ledger_view_reserve(struct lx_ledger *ledger,
@@ -44,7 +44,7 @@ LX_MUST_CHECK enum lx_status lx_ledger_view_reserve(struct lx_ledger *ledger,
 void lx_ledger_view_update(struct lx_ledger *ledger); /* cannot fail */
 void lx_ledger_view_free(struct lx_ledger *ledger);
 
-/* -- ledger_read.c -- */
+/* -- ledger_read.c ------------------------------------------------------------------------- */
 
 /* What a listing of the log says of the versions behind `after`. */
 struct lx_listing {
@@ -79,7 +79,7 @@ LX_MUST_CHECK enum lx_status lx_ledger_advance(struct lx_ledger *ledger, int64_t
 LX_MUST_CHECK enum lx_status lx_ledger_sleep(struct lx_ledger *ledger, size_t attempt,
                                              struct lx_err *err);
 
-/* -- ledger_check.c -- */
+/* -- ledger_check.c ------------------------------------------------------------------------ */
 
 /* The names in a change, for looking up. Values mean nothing but "is there". */
 struct lx_change_index {
@@ -100,7 +100,7 @@ LX_MUST_CHECK enum lx_status lx_change_check_state(const struct lx_tables *table
                                                    const struct lx_change_index *index, bool moved,
                                                    struct lx_err *err);
 
-/* -- ledger_conflict.c -- */
+/* -- ledger_conflict.c --------------------------------------------------------------------- */
 
 /* Against what others committed above `base`. LX_E_CONFLICT, with who and what. */
 LX_MUST_CHECK enum lx_status lx_change_check_between(const struct lx_ledger *ledger,
@@ -108,7 +108,7 @@ LX_MUST_CHECK enum lx_status lx_change_check_between(const struct lx_ledger *led
                                                      const struct lx_change_index *index,
                                                      int64_t base, struct lx_err *err);
 
-/* -- ledger_render.c -- */
+/* -- ledger_render.c ----------------------------------------------------------------------- */
 
 /* The bytes of the version that follows the tables' state. */
 LX_MUST_CHECK enum lx_status lx_change_render(const struct lx_ledger *ledger,
@@ -117,7 +117,7 @@ LX_MUST_CHECK enum lx_status lx_change_render(const struct lx_ledger *ledger,
                                               const char *txn_id, struct lx_buf *body,
                                               struct lx_err *err);
 
-/* -- ledger_checkpoint.c: the seam for checkpoints -- */
+/* -- ledger_checkpoint.c: the seam for checkpoints ----------------------------------------- */
 
 /* The log begins behind `missing`: the state would have to come from a checkpoint. */
 LX_MUST_CHECK enum lx_status lx_ledger_from_checkpoint(struct lx_ledger *ledger,

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* -- listing ----------------------------------------------------------------------------------- */
+/* -- listing ------------------------------------------------------------------------------- */
 
 static enum lx_status visit_log(void *context, const char *key, const struct lx_object *object,
                                 struct lx_err *err)
@@ -48,7 +48,7 @@ enum lx_status lx_ledger_list(struct lx_ledger *ledger, int64_t after, struct lx
     return LX_OK;
 }
 
-/* -- reading ----------------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------------- */
 
 void lx_ledger_where(const struct lx_ledger *ledger, int64_t version, char text[LX_LEDGER_WHERE])
 {
@@ -90,7 +90,7 @@ void lx_ledger_drop_body(struct lx_ledger *ledger)
         lx_buf_clear(&ledger->body);
 }
 
-/* -- taking in --------------------------------------------------------------------------------- */
+/* -- taking in ----------------------------------------------------------------------------- */
 
 enum lx_status lx_ledger_take_in(struct lx_ledger *ledger, int64_t number, struct lx_str bytes,
                                  bool own, struct lx_version **version, struct lx_err *err)
@@ -192,7 +192,7 @@ enum lx_status lx_ledger_advance(struct lx_ledger *ledger, int64_t at_least, boo
     return status;
 }
 
-/* -- waiting ----------------------------------------------------------------------------------- */
+/* -- waiting ------------------------------------------------------------------------------- */
 
 enum lx_status lx_ledger_sleep(struct lx_ledger *ledger, size_t attempt, struct lx_err *err)
 {

@@ -47,7 +47,7 @@ static enum lx_status put_line(const struct rendering *r, const char *kind, json
     return status;
 }
 
-/* -- protocol, metaData, commitInfo ------------------------------------------------------------ */
+/* -- protocol, metaData, commitInfo -------------------------------------------------------- */
 
 static enum lx_status put_protocol(const struct rendering *r)
 {
@@ -102,7 +102,7 @@ static enum lx_status put_commit_info(const struct rendering *r, const char *txn
     return put_line(r, "commitInfo", info);
 }
 
-/* -- files ------------------------------------------------------------------------------------- */
+/* -- files --------------------------------------------------------------------------------- */
 
 static bool put_sums(json_t *tags, const struct lx_ledger_file *file)
 {
@@ -168,7 +168,7 @@ static enum lx_status put_remove(const struct rendering *r, const char *path)
                               (json_int_t)file->size));
 }
 
-/* -- domains ----------------------------------------------------------------------------------- */
+/* -- domains ------------------------------------------------------------------------------- */
 
 static enum lx_status put_domain(const struct rendering *r, const char *name,
                                  const char *configuration)
@@ -393,7 +393,7 @@ static enum lx_status put_schemas(const struct rendering *r)
     return LX_OK;
 }
 
-/* -- all --------------------------------------------------------------------------------------- */
+/* -- all ----------------------------------------------------------------------------------- */
 
 static enum lx_status put_rest(const struct rendering *r)
 {

@@ -18,7 +18,7 @@ static struct lx_domain *domain_named(const struct lx_tables *tables, const char
     return lx_ledger_map_get(&tables->domains, lx_str_of(name));
 }
 
-/* -- checks ------------------------------------------------------------------------------------ */
+/* -- checks -------------------------------------------------------------------------------- */
 
 static enum lx_status twice(const struct lx_version *version, const char *what, const char *name,
                             struct lx_err *err)
@@ -96,7 +96,7 @@ static enum lx_status check_segments(const struct lx_tables *tables,
     return LX_OK;
 }
 
-/* -- history ----------------------------------------------------------------------------------- */
+/* -- history ------------------------------------------------------------------------------- */
 
 static void free_text(void *text)
 {
@@ -207,7 +207,7 @@ static enum lx_status make_history(const struct lx_tables *tables, struct lx_ver
     return LX_OK;
 }
 
-/* -- prepare, apply ---------------------------------------------------------------------------- */
+/* -- prepare, apply ------------------------------------------------------------------------ */
 
 static enum lx_status reserve(struct lx_tables *tables, const struct lx_version *version)
 {
@@ -339,7 +339,7 @@ void lx_tables_apply(struct lx_tables *tables, struct lx_version *version)
     tables->version = version->number;
 }
 
-/* -- freeing ----------------------------------------------------------------------------------- */
+/* -- freeing ------------------------------------------------------------------------------- */
 
 void lx_tables_free_dead(struct lx_tables *tables)
 {

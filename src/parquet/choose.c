@@ -182,7 +182,7 @@ static enum lx_status try_encoding(struct trial *trial, enum lx_parquet_encoding
     return try_ways(trial, encoding, time * trial->price / n, n, 1, best);
 }
 
-/* -- the dictionary -------------------------------------------------------------------------- */
+/* -- the dictionary ------------------------------------------------------------------------ */
 
 /* How a dictionary grows: distinct values of the sample, of its first half, and by a power law of
  * as many values as are expected. */
@@ -264,7 +264,7 @@ static enum lx_status try_dictionary(struct trial *trial, const struct lx_column
     return status;
 }
 
-/* -- choosing -------------------------------------------------------------------------------- */
+/* -- choosing ------------------------------------------------------------------------------ */
 
 /* Encodings to be tried, the dictionary apart. */
 static size_t list_encodings(const struct lx_pq_question *question,

@@ -22,7 +22,7 @@ enum lx_status lx_pq_chunk_fail(const struct lx_pq_chunk_reader *reader, enum lx
     return status;
 }
 
-/* -- the window ------------------------------------------------------------------------------ */
+/* -- the window ---------------------------------------------------------------------------- */
 
 /* The bytes of the file at `offset`, as many as `size`, which lie within the chunk. */
 static enum lx_status look(struct lx_pq_chunk_reader *reader, int64_t offset, size_t size,
@@ -169,7 +169,7 @@ static enum lx_status unpack(struct lx_pq_chunk_reader *reader,
     return status;
 }
 
-/* -- dictionary ------------------------------------------------------------------------------ */
+/* -- dictionary ---------------------------------------------------------------------------- */
 
 static enum lx_status decode_dictionary(struct lx_pq_chunk_reader *reader, const uint8_t *body,
                                         size_t size, int32_t count, struct lx_err *err)
@@ -216,7 +216,7 @@ static enum lx_status open_dictionary(struct lx_pq_chunk_reader *reader,
     return LX_OK;
 }
 
-/* -- levels ---------------------------------------------------------------------------------- */
+/* -- levels -------------------------------------------------------------------------------- */
 
 /* Levels of version 1 stand behind their length. */
 static bool take_levels_v1(struct lx_cursor *cursor, uint8_t maximum, struct lx_pq_rle *rle)
@@ -296,7 +296,7 @@ static enum lx_status open_levels(struct lx_pq_chunk_reader *reader, int64_t cou
     return LX_OK;
 }
 
-/* -- data pages ------------------------------------------------------------------------------ */
+/* -- data pages ---------------------------------------------------------------------------- */
 
 static enum lx_status open_values(struct lx_pq_chunk_reader *reader,
                                   const struct lx_pq_page_header *header, struct lx_cursor cursor,

@@ -86,7 +86,7 @@ void lx_pq_chunk_free(struct lx_pq_chunk_reader *reader)
     *reader = (struct lx_pq_chunk_reader){.leaf = NULL};
 }
 
-/* -- pages in turn --------------------------------------------------------------------------- */
+/* -- pages in turn ------------------------------------------------------------------------- */
 
 static enum lx_status broken(const struct lx_pq_chunk_reader *reader, enum lx_status status,
                              struct lx_err *err)
@@ -124,7 +124,7 @@ static enum lx_status too_few(const struct lx_pq_chunk_reader *reader, struct lx
     return lx_pq_chunk_fail(reader, LX_E_FORMAT, "the column has fewer values than rows", err);
 }
 
-/* -- flat columns ---------------------------------------------------------------------------- */
+/* -- flat columns -------------------------------------------------------------------------- */
 
 /* Room for `count` more rows in the output. */
 static enum lx_status reserve_out(struct lx_pq_chunk_reader *reader, size_t count)
@@ -274,7 +274,7 @@ static enum lx_status read_flat(struct lx_pq_chunk_reader *reader, int64_t rows,
     return LX_OK;
 }
 
-/* -- columns in groups ----------------------------------------------------------------------- */
+/* -- columns in groups --------------------------------------------------------------------- */
 
 /* Levels [page_at, to) of the page with their values. */
 static enum lx_status take_levels(struct lx_pq_chunk_reader *reader, int64_t to)
@@ -357,7 +357,7 @@ static enum lx_status read_grouped(struct lx_pq_chunk_reader *reader, int64_t ro
     return reader->out_rows == rows ? LX_OK : too_few(reader, err);
 }
 
-/* -- from outside ---------------------------------------------------------------------------- */
+/* -- from outside -------------------------------------------------------------------------- */
 
 enum lx_status lx_pq_chunk_read(struct lx_pq_chunk_reader *reader, int64_t rows, struct lx_err *err)
 {

@@ -135,7 +135,7 @@ enum lx_status lx_pq_compress(struct lx_pq_compressor *compressor,
                       lx_parquet_codec_name(how->codec));
 }
 
-/* -- reading --------------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------------- */
 
 enum lx_status lx_pq_decompressor_create(struct lx_pq_decompressor **out, struct lx_err *err)
 {

@@ -69,7 +69,7 @@ void lx_pq_column_free(struct lx_pq_column_writer *column)
     *column = (struct lx_pq_column_writer){.leaf = NULL};
 }
 
-/* -- filling --------------------------------------------------------------------------------- */
+/* -- filling ------------------------------------------------------------------------------- */
 
 static bool is_flat(const struct lx_parquet_leaf *leaf)
 {
@@ -336,7 +336,7 @@ enum lx_status lx_pq_column_close_page(struct lx_pq_column_writer *column, struc
     return explain(close_page(column), column, err);
 }
 
-/* -- preparing ------------------------------------------------------------------------------- */
+/* -- preparing ----------------------------------------------------------------------------- */
 
 static enum lx_status choose(struct lx_pq_column_writer *column, bool last,
                              struct lx_pq_scratch *scratch, struct lx_err *err)
@@ -464,7 +464,7 @@ enum lx_status lx_pq_column_collect(struct lx_pq_column_writer *column, struct l
     return LX_OK;
 }
 
-/* -- the end of a row group ------------------------------------------------------------------ */
+/* -- the end of a row group ---------------------------------------------------------------- */
 
 static enum lx_status build_bloom(struct lx_pq_column_writer *column, struct lx_err *err)
 {

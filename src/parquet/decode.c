@@ -5,7 +5,7 @@
 
 #include <assert.h>
 
-/* -- opening --------------------------------------------------------------------------------- */
+/* -- opening ------------------------------------------------------------------------------- */
 
 static bool open_delta(struct lx_pq_decoder *decoder, const uint8_t *bytes, size_t size,
                        bool prefixed, const char **why)
@@ -127,7 +127,7 @@ enum lx_status lx_pq_decoder_open(struct lx_pq_decoder *decoder, enum lx_parquet
     return LX_E_UNSUPPORTED;
 }
 
-/* -- numbers of a dictionary ----------------------------------------------------------------- */
+/* -- numbers of a dictionary --------------------------------------------------------------- */
 
 enum lx_status lx_pq_decode_ids(struct lx_pq_decoder *decoder, uint32_t *ids, size_t count)
 {
@@ -142,7 +142,7 @@ enum lx_status lx_pq_decode_ids(struct lx_pq_decoder *decoder, uint32_t *ids, si
     return (int64_t)most < decoder->dictionary->rows ? LX_OK : LX_E_FORMAT;
 }
 
-/* -- values of fixed width ------------------------------------------------------------------- */
+/* -- values of fixed width ----------------------------------------------------------------- */
 
 static enum lx_status fixed_of_dictionary(struct lx_pq_decoder *decoder, uint8_t *values,
                                           size_t count)
@@ -243,7 +243,7 @@ enum lx_status lx_pq_decode_fixed(struct lx_pq_decoder *decoder, uint8_t *values
     return LX_E_BUG;
 }
 
-/* -- texts ----------------------------------------------------------------------------------- */
+/* -- texts --------------------------------------------------------------------------------- */
 
 /* Reads lengths ahead where none are left. */
 static enum lx_status read_ahead(struct lx_pq_decoder *decoder)

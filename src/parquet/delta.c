@@ -108,7 +108,7 @@ enum lx_status lx_pq_delta_encode64(const int64_t *values, size_t count, struct 
     return LX_OK;
 }
 
-/* -- reading --------------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------------- */
 
 bool lx_pq_delta_open(struct lx_pq_delta *delta, const void *bytes, size_t size, unsigned type_bits)
 {

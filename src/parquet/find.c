@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-/* -- page index ------------------------------------------------------------------------------ */
+/* -- page index ---------------------------------------------------------------------------- */
 
 #define INDEX_MAX (64 * LX_MIB) /* bytes of one index in a file */
 #define INDEX_FACTOR 24         /* memory of its structs, times its bytes */
@@ -155,7 +155,7 @@ enum lx_status lx_parquet_reader_page_index(const struct lx_parquet_reader *read
     return LX_OK;
 }
 
-/* -- Bloom filters --------------------------------------------------------------------------- */
+/* -- Bloom filters ------------------------------------------------------------------------- */
 
 #define BLOOM_HEADER_MAX 128 /* ours take about 16 bytes */
 
@@ -183,7 +183,7 @@ enum lx_status lx_parquet_bloom_probe(const struct lx_parquet_source *source, in
     return LX_OK;
 }
 
-/* -- finding --------------------------------------------------------------------------------- */
+/* -- finding ------------------------------------------------------------------------------- */
 
 /* Ranges of rows that grow, joined where they touch. */
 struct ranges {

@@ -11,7 +11,7 @@
 #define LX_PQ_MAGIC "PAR1"
 #define LX_PQ_TAIL_BYTES 8 /* footer length, magic */
 
-/* -- page headers ---------------------------------------------------------------------------- */
+/* -- page headers -------------------------------------------------------------------------- */
 
 enum lx_pq_page_type {
     LX_PQ_DATA_PAGE = 0,
@@ -43,7 +43,7 @@ enum lx_pq_header_result lx_pq_page_header_read(const void *bytes, size_t size,
                                                 struct lx_pq_page_header *header, size_t *used,
                                                 const char **why);
 
-/* -- footer ---------------------------------------------------------------------------------- */
+/* -- footer -------------------------------------------------------------------------------- */
 
 /* What a chunk is made of, beside its public struct. */
 struct lx_pq_chunk_pages {
@@ -84,7 +84,7 @@ int64_t lx_pq_chunk_start(const struct lx_parquet_chunk *chunk);
 bool lx_pq_footer_is_sound(const uint8_t *footer, size_t size,
                            const struct lx_parquet_key_value *pairs, size_t count);
 
-/* -- page index ------------------------------------------------------------------------------ */
+/* -- page index ---------------------------------------------------------------------------- */
 
 /* One page as the indexes tell it (PageIndex.md). */
 struct lx_pq_index_page {
@@ -116,7 +116,7 @@ LX_MUST_CHECK enum lx_status lx_pq_column_index_read(struct lx_pq_arena *arena, 
                                                      size_t size, struct lx_pq_index *index,
                                                      const char **why);
 
-/* -- Bloom filter header --------------------------------------------------------------------- */
+/* -- Bloom filter header ------------------------------------------------------------------- */
 
 LX_MUST_CHECK enum lx_status lx_pq_bloom_header_write(int32_t bytes, struct lx_buf *out);
 /* `used`: length of the header. LX_E_FORMAT; LX_E_UNSUPPORTED: another algorithm. */

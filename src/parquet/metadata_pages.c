@@ -2,7 +2,7 @@
 #include "parquet/metadata.h"
 #include "parquet/thrift.h"
 
-/* -- page headers ---------------------------------------------------------------------------- */
+/* -- page headers -------------------------------------------------------------------------- */
 
 static enum lx_parquet_encoding read_encoding(struct lx_pq_thrift_reader *t,
                                               const struct lx_pq_thrift_field *at)
@@ -150,7 +150,7 @@ enum lx_pq_header_result lx_pq_page_header_read(const void *bytes, size_t size,
     return LX_PQ_HEADER_OK;
 }
 
-/* -- page index ------------------------------------------------------------------------------ */
+/* -- page index ---------------------------------------------------------------------------- */
 
 static void read_location(struct lx_pq_thrift_reader *t, struct lx_pq_index_page *page)
 {
@@ -305,7 +305,7 @@ enum lx_status lx_pq_column_index_read(struct lx_pq_arena *arena, const void *by
     return LX_OK;
 }
 
-/* -- Bloom filters --------------------------------------------------------------------------- */
+/* -- Bloom filters ------------------------------------------------------------------------- */
 
 /* A union of which only the first member is known: true if it is that one. */
 static bool read_first_member(struct lx_pq_thrift_reader *t, const struct lx_pq_thrift_field *outer)

@@ -25,7 +25,7 @@ static void *take(struct footer_reader *r, size_t count, size_t size)
     return memory;
 }
 
-/* -- schema ---------------------------------------------------------------------------------- */
+/* -- schema -------------------------------------------------------------------------------- */
 
 /* An old file has a converted type and no logical one. */
 struct element {
@@ -192,7 +192,7 @@ static void read_schema(struct footer_reader *r, const struct lx_pq_thrift_field
     footer->schema.field_count = count - 1;
 }
 
-/* -- statistics ------------------------------------------------------------------------------ */
+/* -- statistics ---------------------------------------------------------------------------- */
 
 /* As they stand, before it is known which may be trusted. */
 struct raw_statistics {
@@ -292,7 +292,7 @@ static void judge_statistics(const struct raw_statistics *raw, const struct lx_p
     }
 }
 
-/* -- row groups ------------------------------------------------------------------------------ */
+/* -- row groups ---------------------------------------------------------------------------- */
 
 static void read_encodings(struct footer_reader *r, const struct lx_pq_thrift_field *at,
                            struct lx_parquet_chunk *chunk)
@@ -492,7 +492,7 @@ static void read_row_groups(struct footer_reader *r, const struct lx_pq_thrift_f
     footer->row_group_count = count;
 }
 
-/* -- the file -------------------------------------------------------------------------------- */
+/* -- the file ------------------------------------------------------------------------------ */
 
 static void read_key_values(struct footer_reader *r, const struct lx_pq_thrift_field *list,
                             struct lx_pq_footer *footer)

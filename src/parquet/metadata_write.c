@@ -54,7 +54,7 @@ enum lx_status lx_pq_page_header_write(const struct lx_pq_page_header *header, s
     return w.status;
 }
 
-/* -- schema ---------------------------------------------------------------------------------- */
+/* -- schema -------------------------------------------------------------------------------- */
 
 static void put_time(struct lx_pq_thrift_writer *w, int16_t id,
                      const struct lx_parquet_logical *logical)
@@ -141,7 +141,7 @@ static void put_schema(struct lx_pq_thrift_writer *w, const struct lx_parquet_sc
         put_field(w, &schema->fields[i]);
 }
 
-/* -- row groups ------------------------------------------------------------------------------ */
+/* -- row groups ---------------------------------------------------------------------------- */
 
 static void put_statistics(struct lx_pq_thrift_writer *w, int16_t id,
                            const struct lx_parquet_statistics *statistics)
@@ -318,7 +318,7 @@ static void put_row_group(struct lx_pq_thrift_writer *w, const struct lx_pq_foot
     lx_pq_thrift_end(w);
 }
 
-/* -- the footer's checksum ------------------------------------------------------------------- */
+/* -- the footer's checksum ----------------------------------------------------------------- */
 
 #define CRC_DIGITS LX_PQ_FOOTER_CRC_DIGITS
 
@@ -395,7 +395,7 @@ enum lx_status lx_pq_footer_write(const struct lx_pq_footer *footer, struct lx_b
     return w.status;
 }
 
-/* -- indexes and filters --------------------------------------------------------------------- */
+/* -- indexes and filters ------------------------------------------------------------------- */
 
 enum lx_status lx_pq_offset_index_write(const struct lx_pq_index *index, struct lx_buf *out)
 {

@@ -50,7 +50,7 @@ LX_MUST_CHECK enum lx_status lx_pq_page_append_levels(struct lx_pq_page *page,
 /* Makes room for so many more ids. */
 LX_MUST_CHECK enum lx_status lx_pq_page_reserve_ids(struct lx_pq_page *page, size_t count);
 
-/* -- encoding -------------------------------------------------------------------------------- */
+/* -- encoding ------------------------------------------------------------------------------ */
 
 /* Buffers of one encoding thread, used again and again. */
 struct lx_pq_scratch {

@@ -50,7 +50,7 @@ void lx_pq_encoded_free(struct lx_pq_encoded *encoded)
     *encoded = (struct lx_pq_encoded){.bytes = NULL};
 }
 
-/* -- values ---------------------------------------------------------------------------------- */
+/* -- values -------------------------------------------------------------------------------- */
 
 /* RLE booleans carry their length in front, in both versions of pages. */
 static enum lx_status encode_rle_bools(const uint8_t *values, size_t count, struct lx_buf *out)
@@ -118,7 +118,7 @@ enum lx_status lx_pq_ids_encode(const uint32_t *ids, int64_t count, struct lx_bu
     return lx_pq_rle_encode(ids, (size_t)count, width, out);
 }
 
-/* -- levels ---------------------------------------------------------------------------------- */
+/* -- levels -------------------------------------------------------------------------------- */
 
 /* Runs of levels; with_length: behind their length (version 1). *bytes: of the runs. */
 static enum lx_status encode_levels(const uint8_t *levels, uint8_t constant, int64_t count,
@@ -157,7 +157,7 @@ static enum lx_status histogram(const uint8_t *levels, uint8_t constant, int64_t
     return LX_OK;
 }
 
-/* -- pages ----------------------------------------------------------------------------------- */
+/* -- pages --------------------------------------------------------------------------------- */
 
 /* Values of a page by id whose encoding is not the dictionary's. */
 static enum lx_status expand(const struct lx_pq_page *page,

@@ -70,7 +70,7 @@ LX_MUST_CHECK enum lx_status lx_parquet_reader_leaf(const struct lx_parquet_read
                                                     struct lx_str path, uint32_t *leaf,
                                                     struct lx_err *err);
 
-/* -- scanning -------------------------------------------------------------------------------- */
+/* -- scanning ------------------------------------------------------------------------------ */
 
 /* Rows [from, to) of the file. */
 struct lx_parquet_rows {
@@ -110,7 +110,7 @@ int64_t lx_parquet_scan_first_row(const struct lx_parquet_scan *scan);
 void lx_parquet_scan_levels(const struct lx_parquet_scan *scan, size_t index,
                             struct lx_parquet_levels *levels);
 
-/* -- finding rows without decoding ----------------------------------------------------------- */
+/* -- finding rows without decoding --------------------------------------------------------- */
 
 /* The page index of one column chunk. */
 struct lx_parquet_page_info {

@@ -27,7 +27,7 @@ struct lx_parquet_scan {
     bool grouped_step;         /* which kind of columns the step is for */
 };
 
-/* -- creation -------------------------------------------------------------------------------- */
+/* -- creation ------------------------------------------------------------------------------ */
 
 static enum lx_status copy_leaves(struct lx_parquet_scan *scan,
                                   const struct lx_parquet_scan_options *options, struct lx_err *err)
@@ -134,7 +134,7 @@ void lx_parquet_scan_free(struct lx_parquet_scan *scan)
     lx_free(scan);
 }
 
-/* -- row groups ------------------------------------------------------------------------------ */
+/* -- row groups ---------------------------------------------------------------------------- */
 
 static const struct lx_parquet_row_group *group_of(const struct lx_parquet_scan *scan)
 {
@@ -233,7 +233,7 @@ static enum lx_status skip_step(void *context, size_t index, struct lx_err *err)
     return skip_to(context, index, err);
 }
 
-/* -- batches --------------------------------------------------------------------------------- */
+/* -- batches ------------------------------------------------------------------------------- */
 
 static enum lx_status read_step(void *context, size_t index, struct lx_err *err)
 {

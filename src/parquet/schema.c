@@ -27,7 +27,7 @@ enum converted {
     CONVERTED_INTERVAL = 21
 };
 
-/* -- order ----------------------------------------------------------------------------------- */
+/* -- order --------------------------------------------------------------------------------- */
 
 enum lx_pq_order lx_pq_order_of(const struct lx_parquet_field *field)
 {
@@ -128,7 +128,7 @@ int lx_pq_compare(enum lx_pq_order order, struct lx_str a, struct lx_str b)
     return 0;
 }
 
-/* -- converted types ------------------------------------------------------------------------- */
+/* -- converted types ----------------------------------------------------------------------- */
 
 static int converted_integer(const struct lx_parquet_logical *logical)
 {
@@ -209,7 +209,7 @@ void lx_pq_logical_of_converted(int converted, int32_t precision, int32_t scale,
     }
 }
 
-/* -- names ----------------------------------------------------------------------------------- */
+/* -- names --------------------------------------------------------------------------------- */
 
 const char *lx_parquet_physical_name(enum lx_parquet_physical physical)
 {
@@ -275,7 +275,7 @@ void lx_parquet_logical_text(const struct lx_parquet_logical *logical, char *tex
     }
 }
 
-/* -- checks ---------------------------------------------------------------------------------- */
+/* -- checks -------------------------------------------------------------------------------- */
 
 /* Digits that always fit two's complement of so many bytes: floor(log10(2^(8n-1) - 1)). */
 static int32_t decimal_digits(const struct lx_parquet_field *field)
@@ -370,7 +370,7 @@ enum lx_status lx_parquet_schema_check(const struct lx_parquet_field *fields, si
     return status;
 }
 
-/* -- leaves ---------------------------------------------------------------------------------- */
+/* -- leaves -------------------------------------------------------------------------------- */
 
 /* A group whose children are being walked. */
 struct open_group {

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-/* -- extremes -------------------------------------------------------------------------------- */
+/* -- extremes ------------------------------------------------------------------------------ */
 
 static struct lx_str fixed_at(const struct lx_column *column, int64_t row)
 {
@@ -164,7 +164,7 @@ void lx_pq_extremes_of_ids(enum lx_pq_order order, const struct lx_column *dicti
         seen[ids[i]] = 0;
 }
 
-/* -- bounds ---------------------------------------------------------------------------------- */
+/* -- bounds -------------------------------------------------------------------------------- */
 
 /* Start of the last character of valid UTF-8. */
 static size_t last_character(const uint8_t *text, size_t size)

@@ -1,6 +1,6 @@
 #include "parquet/thrift.h"
 
-/* -- writing --------------------------------------------------------------------------------- */
+/* -- writing ------------------------------------------------------------------------------- */
 
 static void put(struct lx_pq_thrift_writer *writer, const void *bytes, size_t size)
 {
@@ -133,7 +133,7 @@ void lx_pq_thrift_item_binary(struct lx_pq_thrift_writer *writer, struct lx_str 
     put(writer, value.ptr, value.len);
 }
 
-/* -- reading --------------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------------- */
 
 void lx_pq_thrift_open(struct lx_pq_thrift_reader *reader, const void *bytes, size_t size)
 {

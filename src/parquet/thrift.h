@@ -28,7 +28,7 @@ enum lx_pq_thrift_type {
     LX_PQ_THRIFT_UUID = 13
 };
 
-/* -- writing --------------------------------------------------------------------------------- */
+/* -- writing ------------------------------------------------------------------------------- */
 
 struct lx_pq_thrift_writer {
     struct lx_buf *out;
@@ -57,7 +57,7 @@ void lx_pq_thrift_item_bool(struct lx_pq_thrift_writer *writer, bool value);
 void lx_pq_thrift_item_int(struct lx_pq_thrift_writer *writer, int64_t value);
 void lx_pq_thrift_item_binary(struct lx_pq_thrift_writer *writer, struct lx_str value);
 
-/* -- reading --------------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------------- */
 
 struct lx_pq_thrift_reader {
     struct lx_cursor cursor;

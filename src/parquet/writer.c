@@ -19,7 +19,7 @@
 
 #define RATIO_UNKNOWN 0.25 /* file bytes a raw byte, before any page is encoded */
 
-/* -- options --------------------------------------------------------------------------------- */
+/* -- options ------------------------------------------------------------------------------- */
 
 static void fill_defaults(struct lx_parquet_writer_options *options)
 {
@@ -94,7 +94,7 @@ static enum lx_status check_options(const struct lx_parquet_writer_options *opti
     return LX_OK;
 }
 
-/* -- creation -------------------------------------------------------------------------------- */
+/* -- creation ------------------------------------------------------------------------------ */
 
 static enum lx_status copy_schema(struct lx_parquet_writer *writer,
                                   const struct lx_parquet_field *fields, size_t count,
@@ -227,7 +227,7 @@ const struct lx_parquet_schema *lx_parquet_writer_schema(const struct lx_parquet
     return &writer->schema;
 }
 
-/* -- failures -------------------------------------------------------------------------------- */
+/* -- failures ------------------------------------------------------------------------------ */
 
 /* After the first failure nothing may be written any more: the sink may have half a page. */
 enum lx_status lx_pq_writer_break(struct lx_parquet_writer *writer, enum lx_status status)
@@ -246,7 +246,7 @@ static enum lx_status check_usable(const struct lx_parquet_writer *writer, struc
     return LX_OK;
 }
 
-/* -- encoding -------------------------------------------------------------------------------- */
+/* -- encoding ------------------------------------------------------------------------------ */
 
 static enum lx_status take_scratch(struct lx_parquet_writer *writer, struct lx_pq_scratch **scratch,
                                    struct lx_err *err)
@@ -335,7 +335,7 @@ static enum lx_status encode_pending(struct lx_parquet_writer *writer, struct lx
     return LX_OK;
 }
 
-/* -- rows ------------------------------------------------------------------------------------ */
+/* -- rows ---------------------------------------------------------------------------------- */
 
 static enum lx_status append_step(void *context, size_t index, struct lx_err *err)
 {
@@ -520,7 +520,7 @@ enum lx_status lx_parquet_writer_append_levels(struct lx_parquet_writer *writer,
     return lx_pq_writer_break(writer, append_nested(writer, leaves, rows, err));
 }
 
-/* -- the end of a row group ------------------------------------------------------------------ */
+/* -- the end of a row group ---------------------------------------------------------------- */
 
 static enum lx_status finish_step(void *context, size_t index, struct lx_err *err)
 {

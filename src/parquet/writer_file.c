@@ -27,7 +27,7 @@ static enum lx_status put_magic(struct lx_parquet_writer *writer, struct lx_err 
     return writer->written == 0 ? put(writer, LX_PQ_MAGIC, 4, err) : LX_OK;
 }
 
-/* -- row groups ------------------------------------------------------------------------------ */
+/* -- row groups ---------------------------------------------------------------------------- */
 
 static struct lx_str keep(struct lx_parquet_writer *writer, struct lx_str text, bool *ok)
 {
@@ -214,7 +214,7 @@ enum lx_status lx_pq_writer_write_group(struct lx_parquet_writer *writer, struct
     return LX_OK;
 }
 
-/* -- page indexes ---------------------------------------------------------------------------- */
+/* -- page indexes -------------------------------------------------------------------------- */
 
 /* A column index needs bounds for every page that has values. */
 static bool has_all_bounds(const struct lx_pq_index *index)
@@ -294,7 +294,7 @@ static enum lx_status write_indexes(struct lx_parquet_writer *writer, struct lx_
     return status;
 }
 
-/* -- the footer ------------------------------------------------------------------------------ */
+/* -- the footer ---------------------------------------------------------------------------- */
 
 /* The checksums of headers and indexes as one more pair. */
 static enum lx_status add_sums(struct lx_parquet_writer *writer, struct lx_err *err)

@@ -85,7 +85,7 @@ void lx_s3_add_header(struct lx_s3_call *call, const char *name, const char *val
 /* "s3://bucket/root/key" for texts, cut to size. */
 void lx_s3_name(const struct lx_s3 *s3, const char *key, char *text, size_t size);
 
-/* -- the signature --------------------------------------------------------------------------- */
+/* -- the signature ------------------------------------------------------------------------- */
 
 struct lx_s3_signing {
     const char *method, *path, *query;    /* escaped; the query sorted by name */
@@ -100,7 +100,7 @@ LX_MUST_CHECK enum lx_status lx_s3_sign(const struct lx_s3_signing *what, struct
 /* Hex SHA-256. */
 LX_MUST_CHECK enum lx_status lx_s3_sha256(const void *bytes, size_t size, char hex[65]);
 
-/* -- errors ---------------------------------------------------------------------------------- */
+/* -- errors -------------------------------------------------------------------------------- */
 
 /* Turns an answer that is no success into a status with text and hint. *again: worth a retry. */
 struct lx_s3_failure {
@@ -115,7 +115,7 @@ struct lx_s3_failure {
 enum lx_status lx_s3_failed(struct lx_s3 *s3, const struct lx_s3_call *call,
                             struct lx_s3_failure *failure, struct lx_err *err);
 
-/* -- XML ------------------------------------------------------------------------------------- */
+/* -- XML ----------------------------------------------------------------------------------- */
 
 struct lx_s3_entry {
     const char *key; /* unescaped, in the bucket */
@@ -134,7 +134,7 @@ bool lx_s3_xml_text(struct lx_str xml, const char *element, char *text, size_t s
 /* Objects of these classes must be restored before they can be read. */
 bool lx_s3_is_frozen(const char *storage_class);
 
-/* -- uploads (s3_upload.c) ------------------------------------------------------------------- */
+/* -- uploads (s3_upload.c) ----------------------------------------------------------------- */
 
 /* Headers that every object takes: content type, encryption, and for data the storage class. */
 void lx_s3_object_headers(struct lx_s3 *s3, const struct lx_put *put, struct lx_s3_call *call);

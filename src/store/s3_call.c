@@ -30,8 +30,7 @@ void lx_s3_add_header(struct lx_s3_call *call, const char *name, const char *val
         call->headers[call->header_count++] = (struct lx_http_header){name, value};
 }
 
-/* -- making
- * ----------------------------------------------------------------------------------------- */
+/* -- making -------------------------------------------------------------------------------- */
 
 static void make_host(struct lx_s3 *s3, struct attempt *a)
 {
@@ -135,8 +134,7 @@ static enum lx_status make(struct lx_s3 *s3, const struct lx_s3_call *call, stru
     return LX_OK;
 }
 
-/* -- taking the answer
- * ----------------------------------------------------------------------------- */
+/* -- taking the answer --------------------------------------------------------------------- */
 
 static void copy_header(const struct lx_http_response *r, const char *name, char *to, size_t size)
 {
@@ -148,24 +146,39 @@ static void copy_header(const struct lx_http_response *r, const char *name, char
     snprintf(to, size, "%.*s", LX_STR_ARG(value));
 }
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7) */
+static unsigned digits(const char *text, size_t count)
+{
+    unsigned value = 0;
+    for (size_t i = 0; i < count; i++)
+        value = value * 10 + (unsigned)(text[i] - '0');
+    return value;
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7); 0 for anything else. */
 static int64_t time_of(struct lx_str text)
 {
+    static const char shape[] = "aaa, 00 aaa 0000 00:00:00 GMT";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    char buffer[40], month[4];
-    unsigned day, hour, minute, second;
-    int year;
-    snprintf(buffer, sizeof buffer, "%.*s", LX_STR_ARG(text));
-    if (sscanf(buffer, "%*3s, %2u %3s %4d %2u:%2u:%2u GMT", &day, month, &year, &hour, &minute,
-               &second) != 6 ||
-        strlen(month) != 3 || strstr(months, month) == NULL)
+    char month[4] = "";
+    if (text.len != sizeof shape - 1)
         return 0;
-    struct lx_civil civil = {.year = year,
-                             .month = (unsigned)((strstr(months, month) - months) / 3 + 1),
-                             .day = day,
-                             .hour = hour,
-                             .minute = minute,
-                             .second = second};
+    for (size_t i = 0; i < text.len; i++) {
+        bool fits = shape[i] == '0'   ? text.ptr[i] >= '0' && text.ptr[i] <= '9'
+                    : shape[i] == 'a' ? text.ptr[i] >= 'A' && text.ptr[i] <= 'z'
+                                      : text.ptr[i] == shape[i];
+        if (!fits)
+            return 0;
+    }
+    memcpy(month, text.ptr + 8, 3);
+    const char *found = strstr(months, month);
+    if (found == NULL)
+        return 0;
+    const struct lx_civil civil = {.year = digits(text.ptr + 12, 4),
+                                   .month = (unsigned)((found - months) / 3 + 1),
+                                   .day = digits(text.ptr + 5, 2),
+                                   .hour = digits(text.ptr + 17, 2),
+                                   .minute = digits(text.ptr + 20, 2),
+                                   .second = digits(text.ptr + 23, 2)};
     return lx_civil_to_ms(&civil);
 }
 
@@ -244,8 +257,7 @@ static enum lx_status take(struct lx_s3 *s3, struct lx_http_response *r,
     return status;
 }
 
-/* -- trying
- * ----------------------------------------------------------------------------------------- */
+/* -- trying -------------------------------------------------------------------------------- */
 
 static enum lx_status attempt(struct lx_s3 *s3, const struct lx_s3_call *call,
                               struct lx_s3_answer *answer, struct lx_s3_failure *failure,

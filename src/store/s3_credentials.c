@@ -41,8 +41,7 @@ static const char *without_placeholder(const struct lx_s3_credential_sources *so
     return "";
 }
 
-/* -- profile files
- * ------------------------------------------------------------------------------------ */
+/* -- profile files ------------------------------------------------------------------------- */
 
 static enum lx_status read_file(const char *path, struct lx_buf *text, struct lx_err *err)
 {
@@ -80,8 +79,8 @@ static void keep(const char *name, struct lx_str value, char *to, size_t size,
         snprintf(to, size, "%.*s", (int)value.len, value.ptr);
 }
 
-static void take_setting(struct lx_str name, struct lx_str value,
-                         struct lx_s3_credentials *c, const char **too_long)
+static void take_setting(struct lx_str name, struct lx_str value, struct lx_s3_credentials *c,
+                         const char **too_long)
 {
     if (lx_str_is(name, "aws_access_key_id"))
         keep("aws_access_key_id", value, c->access_key, sizeof c->access_key, too_long);
@@ -161,8 +160,7 @@ static void path_of(const char *given, const char *name, char *path, size_t size
         snprintf(path, size, "%s/.aws/%s", home != NULL ? home : "", name);
 }
 
-/* -- all sources
- * -------------------------------------------------------------------------------------- */
+/* -- all sources --------------------------------------------------------------------------- */
 
 static bool take_settings(const struct lx_s3_credential_sources *sources,
                           struct lx_s3_credentials *c)

@@ -67,8 +67,7 @@ enum lx_status lx_s3_upload_rekey(void *self, void *context, const char *key, st
     return LX_OK;
 }
 
-/* -- larger than a part
- * ----------------------------------------------------------------------------- */
+/* -- larger than a part -------------------------------------------------------------------- */
 
 static enum lx_status put_reservation(struct lx_s3 *s3, struct s3_upload *upload,
                                       struct lx_err *err)
@@ -185,8 +184,7 @@ enum lx_status lx_s3_upload_write(void *self, void *context, const void *bytes, 
     return LX_OK;
 }
 
-/* -- the end
- * ------------------------------------------------------------------------------------------ */
+/* -- the end ------------------------------------------------------------------------------- */
 
 /* After a write whose answer was lost: is what lies there, byte for byte, what was sent? */
 static enum lx_status same_content(struct lx_s3 *s3, const struct s3_upload *upload,

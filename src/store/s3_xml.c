@@ -16,8 +16,7 @@ bool lx_s3_is_frozen(const char *storage_class)
     return strcmp(storage_class, "GLACIER") == 0 || strcmp(storage_class, "DEEP_ARCHIVE") == 0;
 }
 
-/* -- one element's text
- * ------------------------------------------------------------------------------- */
+/* -- one element's text -------------------------------------------------------------------- */
 
 struct finding {
     XML_Parser parser;
@@ -78,8 +77,7 @@ bool lx_s3_xml_text(struct lx_str xml, const char *element, char *text, size_t s
     return f.found && f.used > 0;
 }
 
-/* -- a page of a listing
- * ------------------------------------------------------------------------------ */
+/* -- a page of a listing ------------------------------------------------------------------- */
 
 struct page {
     XML_Parser parser;

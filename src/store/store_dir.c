@@ -38,8 +38,7 @@ struct dir_upload {
     bool if_absent;
 };
 
-/* -- paths
- * ------------------------------------------------------------------------------------------ */
+/* -- paths --------------------------------------------------------------------------------- */
 
 static enum lx_status failed(const struct dir *dir, const char *doing, const char *key,
                              struct lx_err *err)
@@ -117,8 +116,7 @@ static void describe(const struct stat *info, struct lx_object *object)
                  (unsigned long long)info->st_mtim.tv_nsec);
 }
 
-/* -- writing
- * ------------------------------------------------------------------------------------------ */
+/* -- writing ------------------------------------------------------------------------------- */
 
 static enum lx_status upload_begin(void *self, const char *key, const struct lx_put *put,
                                    void **out, struct lx_err *err)
@@ -265,8 +263,7 @@ static enum lx_status put(void *self, const char *key, const void *bytes, size_t
     return status;
 }
 
-/* -- reading
- * -------------------------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------------- */
 
 static enum lx_status read_exactly(struct dir *dir, int fd, const char *key, int64_t offset,
                                    void *bytes, size_t size, struct lx_err *err)

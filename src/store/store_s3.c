@@ -6,8 +6,7 @@
 
 #include <stdio.h>
 
-/* -- objects
- * ---------------------------------------------------------------------------------------- */
+/* -- objects ------------------------------------------------------------------------------- */
 
 static enum lx_status put(void *self, const char *key, const void *bytes, size_t size,
                           const struct lx_put *how, struct lx_object *object, struct lx_err *err)
@@ -93,8 +92,7 @@ static enum lx_status delete_key(void *self, const char *key, struct lx_err *err
     return status;
 }
 
-/* -- listing
- * ----------------------------------------------------------------------------------------- */
+/* -- listing ------------------------------------------------------------------------------- */
 
 struct listing {
     size_t root; /* bytes of the root and its '/', in front of every key */
@@ -178,8 +176,7 @@ static enum lx_status list(void *self, const char *prefix, const char *after, lx
     return status;
 }
 
-/* -- the store
- * ---------------------------------------------------------------------------------------- */
+/* -- the store ----------------------------------------------------------------------------- */
 
 static enum lx_status location(const void *self, const char *key, struct lx_buf *text)
 {

@@ -49,7 +49,7 @@ struct upload {
     struct lx_buf bytes;
 };
 
-/* -- objects ----------------------------------------------------------------------------------- */
+/* -- objects ------------------------------------------------------------------------------- */
 
 static void free_object(struct object *object)
 {
@@ -148,7 +148,7 @@ static void describe(const struct object *object, struct lx_object *described)
     snprintf(described->etag, sizeof described->etag, "%016" PRIx64, object->hash);
 }
 
-/* -- the hook ---------------------------------------------------------------------------------- */
+/* -- the hook ------------------------------------------------------------------------------ */
 
 static struct lx_mem_verdict ask(struct client *client, struct lx_mem_call *call)
 {
@@ -182,7 +182,7 @@ static enum lx_status absent(const char *key, struct lx_err *err)
     return LX_E_NOTFOUND;
 }
 
-/* -- the driver -------------------------------------------------------------------------------- */
+/* -- the driver ---------------------------------------------------------------------------- */
 
 static enum lx_status keep_for_later(struct lx_mem_bucket *bucket, const struct late *late)
 {
@@ -486,7 +486,7 @@ enum lx_status lx_mem_store_open(struct lx_mem_bucket *bucket, int number, struc
     return lx_store_wrap(&driver, client, store, err);
 }
 
-/* -- the bucket -------------------------------------------------------------------------------- */
+/* -- the bucket ---------------------------------------------------------------------------- */
 
 struct lx_mem_bucket *lx_mem_bucket_create(void)
 {

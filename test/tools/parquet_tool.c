@@ -36,7 +36,7 @@ static void must(enum lx_status status, const char *what, const struct lx_err *e
         die(what, err);
 }
 
-/* -- files ----------------------------------------------------------------------------------- */
+/* -- files --------------------------------------------------------------------------------- */
 
 static enum lx_status file_read(void *self, int64_t offset, void *bytes, size_t size,
                                 struct lx_err *err)
@@ -71,7 +71,7 @@ static struct lx_parquet_reader *open_file(const char *path, int *fd)
     return reader;
 }
 
-/* -- the canonical form ---------------------------------------------------------------------- */
+/* -- the canonical form -------------------------------------------------------------------- */
 
 static void put_hex(FILE *out, struct lx_str bytes)
 {
@@ -178,7 +178,7 @@ static void put_row(FILE *out, const struct lx_parquet_schema *schema, const uin
     fputs("}\n", out);
 }
 
-/* -- commands: schema, rows ------------------------------------------------------------------ */
+/* -- commands: schema, rows ---------------------------------------------------------------- */
 
 static void print_bounds(const struct lx_parquet_field *field,
                          const struct lx_parquet_statistics *statistics)
@@ -272,7 +272,7 @@ static void print_rows(const char *path, char **names, size_t name_count)
     close(fd);
 }
 
-/* -- command: matrix ------------------------------------------------------------------------- */
+/* -- command: matrix ----------------------------------------------------------------------- */
 
 #define MATRIX_ROWS 2500
 
@@ -586,7 +586,7 @@ static void write_matrix(const char *directory)
             lx_column_free(&matrix[nullable].columns[i]);
 }
 
-/* -- command: nested ------------------------------------------------------------------------- */
+/* -- command: nested ----------------------------------------------------------------------- */
 
 /* One row in three has no struct, lists of 0 to 3 texts, maps of 0 to 2 pairs. As JSON:
  * {"id":…,"s":{"a":…,"b":…}|null,"l":[…]|null,"m":{…}|null} */

@@ -47,8 +47,7 @@ static inline enum lx_status memory_read(void *self, void *to, size_t capacity, 
     return LX_OK;
 }
 
-/* -- building streams ---------------------------------------------------------------------------
- */
+/* -- building streams ---------------------------------------------------------------------- */
 
 static inline void put(struct lx_buf *out, const void *bytes, size_t size)
 {

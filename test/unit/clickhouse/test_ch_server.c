@@ -75,8 +75,7 @@ static enum lx_status count_rows(struct lx_ch *client, const char *sql, int64_t 
     return status;
 }
 
-/* -- values -------------------------------------------------------------------------------------
- */
+/* -- values -------------------------------------------------------------------------------- */
 
 /* What the server says of each value's text, and what we decoded. */
 static const struct {
@@ -178,8 +177,7 @@ static void test_numbers(void **state)
     lx_ch_close(client);
 }
 
-/* -- the row hash against the server's own ------------------------------------------------------
- */
+/* -- the row hash against the server's own ------------------------------------------------- */
 
 static const char hashed_types[] =
     "u UUID, s String, ls LowCardinality(String), t3 DateTime64(3), t9 DateTime64(9, 'UTC'), "
@@ -293,8 +291,7 @@ static void test_hash_edges(void **state)
     lx_ch_close(client);
 }
 
-/* -- sizes --------------------------------------------------------------------------------------
- */
+/* -- sizes --------------------------------------------------------------------------------- */
 
 static void test_sizes(void **state)
 {
@@ -358,8 +355,7 @@ static void test_block_limit(void **state)
     lx_ch_close(client);
 }
 
-/* -- errors -------------------------------------------------------------------------------------
- */
+/* -- errors -------------------------------------------------------------------------------- */
 
 static const struct {
     const char *sql;
@@ -532,8 +528,7 @@ static void test_wrong_places(void **state)
     }
 }
 
-/* -- settings and names -------------------------------------------------------------------------
- */
+/* -- settings and names -------------------------------------------------------------------- */
 
 static void test_settings(void **state)
 {
@@ -598,8 +593,7 @@ static void test_quoting(void **state)
     lx_ch_close(client);
 }
 
-/* -- time ---------------------------------------------------------------------------------------
- */
+/* -- time ---------------------------------------------------------------------------------- */
 
 struct canceller {
     struct lx_cancel cancel;
@@ -672,8 +666,7 @@ static void test_time_limits(void **state)
     lx_ch_close(client);
 }
 
-/* -- many ---------------------------------------------------------------------------------------
- */
+/* -- many ---------------------------------------------------------------------------------- */
 
 static void test_sequence(void **state)
 {
@@ -750,8 +743,7 @@ static void test_threads(void **state)
     lx_ch_close(client);
 }
 
-/* -- the server ---------------------------------------------------------------------------------
- */
+/* -- the server ---------------------------------------------------------------------------- */
 
 static const char users[] =
     "<few><password>s3cret &amp; odd \xc3\xa9</password><networks><ip>127.0.0.1</ip></networks>"

@@ -200,7 +200,7 @@ void check_status(enum lx_status status, enum lx_status expected, const struct l
     fail();
 }
 
-/* -- comparing states -------------------------------------------------------------------------- */
+/* -- comparing states ---------------------------------------------------------------------- */
 
 static bool same_text(const char *what, const char *a, const char *b)
 {

@@ -23,7 +23,7 @@ int number_of(const char *id)
     return (int)number;
 }
 
-/* -- the rules, a second time ------------------------------------------------------------------ */
+/* -- the rules, a second time -------------------------------------------------------------- */
 
 static bool same_place(const struct item *a, const struct item *b)
 {
@@ -142,7 +142,7 @@ bool contradicts(const struct world *world, const struct effect *ours)
     return false;
 }
 
-/* -- applying what the log holds --------------------------------------------------------------- */
+/* -- applying what the log holds ----------------------------------------------------------- */
 
 /* Which live segments a record reduces; turns it into a change of the same meaning. */
 static void apply_gone(struct world *world, struct effect *effect)
@@ -301,7 +301,7 @@ bool takes_ended(const struct effect *ours, const struct effect *theirs)
     return false;
 }
 
-/* -- comparing --------------------------------------------------------------------------------- */
+/* -- comparing ----------------------------------------------------------------------------- */
 
 static void check_segment(const struct world *world, const struct lx_segment *segment,
                           enum life life)

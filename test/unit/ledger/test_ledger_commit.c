@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* -- first steps ------------------------------------------------------------------------------- */
+/* -- first steps --------------------------------------------------------------------------- */
 
 static void test_empty(void **state)
 {
@@ -151,7 +151,7 @@ static void test_golden(void **state)
     writer_close(&writer);
 }
 
-/* -- what is refused --------------------------------------------------------------------------- */
+/* -- what is refused ----------------------------------------------------------------------- */
 
 struct refusal {
     const char *name;
@@ -457,7 +457,7 @@ static void test_refusals(void **state)
     writer_close(&writer);
 }
 
-/* -- ended segments ---------------------------------------------------------------------------- */
+/* -- ended segments ------------------------------------------------------------------------ */
 
 static void test_ended(void **state)
 {
@@ -508,7 +508,7 @@ static void test_ended(void **state)
     writer_close(&writer);
 }
 
-/* -- walking ----------------------------------------------------------------------------------- */
+/* -- walking ------------------------------------------------------------------------------- */
 
 struct seen {
     int64_t versions[8];

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* -- conflicts --------------------------------------------------------------------------------- */
+/* -- conflicts ----------------------------------------------------------------------------- */
 
 struct case_of_conflict {
     const char *name;
@@ -311,7 +311,7 @@ static void test_base(void **state)
     writer_close(&b);
 }
 
-/* -- races ------------------------------------------------------------------------------------- */
+/* -- races --------------------------------------------------------------------------------- */
 
 /* Before each commit PUT of one writer, the next one commits: each loses as often as can be. */
 struct race {

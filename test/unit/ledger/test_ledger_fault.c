@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* -- the store fails --------------------------------------------------------------------------- */
+/* -- the store fails ----------------------------------------------------------------------- */
 
 /* What happens to the n-th commit PUT of client 1, and to what it reads afterwards. */
 struct plan {
@@ -226,7 +226,7 @@ static void test_cancel(void **state)
     writer_close(&a);
 }
 
-/* -- the log was cut off ----------------------------------------------------------------------- */
+/* -- the log was cut off ------------------------------------------------------------------- */
 
 static void put_text(struct fixture *fixture, const char *key, const char *text)
 {
@@ -322,7 +322,7 @@ static void test_checkpoint_at_once(void **state)
     writer_close(&a);
 }
 
-/* -- probe ------------------------------------------------------------------------------------- */
+/* -- probe --------------------------------------------------------------------------------- */
 
 static struct lx_mem_verdict no_deletes(void *context, const struct lx_mem_call *call)
 {

@@ -22,7 +22,7 @@ static uint64_t pick(struct world *world, uint64_t below)
     return fixture_next(world->fixture) % below;
 }
 
-/* -- doing ------------------------------------------------------------------------------------- */
+/* -- doing --------------------------------------------------------------------------------- */
 
 static void act(struct world *world, int who);
 
@@ -226,7 +226,7 @@ static void commit(struct world *world, int who, struct effect *effect)
         check_cause(world, effect, &err);
 }
 
-/* -- what writers do --------------------------------------------------------------------------- */
+/* -- what writers do ----------------------------------------------------------------------- */
 
 static const struct lx_ledger_state *state_of(const struct world *world, int who)
 {

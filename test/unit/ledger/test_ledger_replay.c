@@ -38,7 +38,7 @@ static void put_version(struct fixture *fixture, int version, const char *text)
     assert_true(lx_mem_bucket_put(fixture->bucket, key, text, strlen(text)));
 }
 
-/* -- single lines ------------------------------------------------------------------------------ */
+/* -- single lines -------------------------------------------------------------------------- */
 
 struct line {
     const char *text;
@@ -255,7 +255,7 @@ static void test_version_zero(void **state)
     }
 }
 
-/* -- damaged objects --------------------------------------------------------------------------- */
+/* -- damaged objects ----------------------------------------------------------------------- */
 
 /* A log of two versions with everything in it; the bytes of both. */
 static void make_log(struct fixture *fixture, struct writer *writer)
@@ -349,7 +349,7 @@ static void test_flipped(void **state)
     writer_close(&good);
 }
 
-/* -- other programs' commits ------------------------------------------------------------------- */
+/* -- other programs' commits --------------------------------------------------------------- */
 
 static void test_foreign(void **state)
 {
@@ -443,7 +443,7 @@ static void test_domains(void **state)
     writer_close(&writer);
 }
 
-/* -- size -------------------------------------------------------------------------------------- */
+/* -- size ---------------------------------------------------------------------------------- */
 
 static void append(struct lx_buf *text, const char *format, ...) LX_PRINTF(2, 3);
 static void append(struct lx_buf *text, const char *format, ...)
@@ -493,7 +493,7 @@ static void test_many(void **state)
     writer_close(&fresh);
 }
 
-/* -- JSON -------------------------------------------------------------------------------------- */
+/* -- JSON ---------------------------------------------------------------------------------- */
 
 static void test_json(void **state)
 {
@@ -604,7 +604,7 @@ static void test_json_against_jansson(void **state)
     assert_true(read > 3000);
 }
 
-/* -- names, map -------------------------------------------------------------------------------- */
+/* -- names, map ---------------------------------------------------------------------------- */
 
 static void test_names(void **state)
 {
