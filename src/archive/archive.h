@@ -98,7 +98,6 @@ struct lx_archive_options {
     int64_t memory_bytes;    /* budget of the run */
     bool micros;             /* timestamps in microseconds */
     bool masks;              /* partly old parts are masked; false: only whole parts leave */
-    bool heavy_masks;        /* by ALTER TABLE … DELETE from the start */
     int64_t delete_wait_ms;  /* how long one delete is waited for */
     int64_t ttl_margin_days; /* archive so many days before the table's own TTL deletes */
     enum lx_parquet_profile profile;

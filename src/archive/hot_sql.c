@@ -48,6 +48,7 @@ enum lx_status lx_hot_sql_create(const struct lx_hot_sql_options *options,
     if (hot == NULL)
         return lx_err_memory(err);
     hot->client = options->client;
+    hot->mutations = options->mutations;
     hot->clock = options->clock;
     hot->random = options->random;
     hot->cancel = options->cancel;

@@ -12,6 +12,8 @@ struct lx_hot_sql_options {
     const char *database; /* NULL: the user's default */
     const char *table;
     const char *time_column;
+    bool mutations; /* ALTER TABLE … DELETE in place of masks; turned on by itself where the server
+                       refuses masks (projections, old servers) */
     struct lx_clock clock;
     struct lx_random random;
     const struct lx_cancel *cancel;

@@ -6,6 +6,8 @@
 #define CODE_NO_SUCH_DATA_PART 232
 #define CODE_BAD_DATA_PART_NAME 233
 #define CODE_PART_IS_TOO_LARGE 359 /* TABLE_SIZE_EXCEEDS_MAX_DROP_SIZE_LIMIT */
+#define CODE_SUPPORT_IS_DISABLED 344
+#define CODE_SYNTAX_ERROR 62 /* servers before DELETE FROM … IN PARTITION */
 #define DROP_WAIT_MS (5 * 60 * 1000)
 
 static enum lx_status run(struct lx_hot_sql *hot, const struct lx_buf *statement,
@@ -104,15 +106,16 @@ static enum lx_status still_waiting(struct lx_hot_sql *hot, enum lx_status statu
     return LX_E_BUSY;
 }
 
-enum lx_status lx_hot_sql_mask(void *self, const char *partition, const struct lx_hot_mask *masks,
-                               size_t count, int64_t wait_ms, struct lx_buf *statement,
-                               char query_id[64], struct lx_err *err)
+static enum lx_status mask_once(struct lx_hot_sql *hot, const char *partition,
+                                const struct lx_hot_mask *masks, size_t count, int64_t wait_ms,
+                                struct lx_buf *statement, char query_id[64], struct lx_err *err)
 {
-    struct lx_hot_sql *hot = self;
     lx_buf_clear(statement);
     lx_hot_sql_query_id(hot, "mask", query_id);
-    enum lx_status status =
-        lx_buf_printf(statement, "DELETE FROM %s IN PARTITION ID ", lx_buf_cstr(&hot->target));
+    enum lx_status status = lx_buf_printf(statement,
+                                          hot->mutations ? "ALTER TABLE %s DELETE IN PARTITION ID "
+                                                         : "DELETE FROM %s IN PARTITION ID ",
+                                          lx_buf_cstr(&hot->target));
     if (status == LX_OK)
         status = lx_ch_quote_text(statement, lx_str_of(partition));
     if (status == LX_OK)
@@ -125,7 +128,23 @@ enum lx_status lx_hot_sql_mask(void *self, const char *partition, const struct l
     }
     if (status != LX_OK)
         return lx_err_set(err, status, "the statement to mask %zu parts is too long", count);
-    status = run(hot, statement, query_id, mask_settings, MASK_SETTINGS, wait_ms, err);
+    return run(hot, statement, query_id, mask_settings, MASK_SETTINGS, wait_ms, err);
+}
+
+enum lx_status lx_hot_sql_mask(void *self, const char *partition, const struct lx_hot_mask *masks,
+                               size_t count, int64_t wait_ms, struct lx_buf *statement,
+                               char query_id[64], struct lx_err *err)
+{
+    struct lx_hot_sql *hot = self;
+    enum lx_status status =
+        mask_once(hot, partition, masks, count, wait_ms, statement, query_id, err);
+    if (status != LX_OK && !hot->mutations &&
+        (err->code == CODE_SUPPORT_IS_DISABLED || err->code == CODE_SYNTAX_ERROR)) {
+        /* Refused before anything was done. The predicate and its guard stay the same. */
+        hot->mutations = true;
+        lx_err_clear(err);
+        status = mask_once(hot, partition, masks, count, wait_ms, statement, query_id, err);
+    }
     return still_waiting(hot, status, wait_ms, err);
 }
 

@@ -18,7 +18,9 @@ struct lx_hot_sql {
     struct lx_buf time;          /* `timestamp` */
     struct lx_ch_type time_type; /* known after table() */
     bool described;
-    char *host; /* of the replica that answered first: all must */
+    bool mutations; /* rows leave by ALTER TABLE … DELETE, where masks are not allowed or not wanted
+                     */
+    char *host;     /* of the replica that answered first: all must */
     /* The table's columns as last described: for the guard over columns added since. */
     struct lx_source_column *columns;
     size_t column_count;

@@ -145,6 +145,7 @@ enum lx_status lx_cmd_open_clickhouse(struct lx_cmd *cmd, struct lx_err *err)
         .database = or_null(cmd->database),
         .table = cmd->table,
         .time_column = c->time_column,
+        .mutations = c->delete_mode == LX_SET_DELETE_MUTATION,
         .clock = cmd->clock,
         .random = cmd->random,
         .cancel = cmd->cancel,

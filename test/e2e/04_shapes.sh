@@ -1,5 +1,7 @@
 # Object keys, sizes of files, and tables of other shapes: by settings alone.
 . "$(dirname "$0")/lib.sh"
+mkdir -p "$T/ch"
+echo "<max_partition_size_to_drop>1000000</max_partition_size_to_drop>" > "$T/ch/config.d.xml"
 ch_start
 use_clickhouse
 use_dir
@@ -72,6 +74,33 @@ other materialized "id UInt64, at DateTime, twice UInt64 MATERIALIZED id * 2, th
     "(id, at) SELECT number, $day - toIntervalHour(number) FROM numbers(960)" at 239
 equal "materialized: the column is archived, the alias is not" "at,id,twice" \
     "$(sql "DESCRIBE TABLE deltaLakeLocal('$T/materialized')" | cut -f1 | grep -v _lynex | sort | paste -sd,)"
+
+# A table with projections refuses masks: a mutation with the same guard takes their place. So it does where
+# it is asked for.
+other projected "id UInt64, at DateTime, PROJECTION by_at (SELECT * ORDER BY at)" "ENGINE = MergeTree ORDER BY id" \
+    "SELECT number, $day - toIntervalHour(number) FROM numbers(960)" at 239
+SETTINGS+=(ARCHIVE_DELETE_MODE=mutation)
+other by_mutation "id UInt64, at DateTime" "ENGINE = MergeTree ORDER BY id" \
+    "SELECT number, $day - toIntervalHour(number) FROM numbers(960)" at 239
+contains "by_mutation: by ALTER TABLE … DELETE" "DELETE" "$(sql "SELECT command FROM system.mutations WHERE table = 'by_mutation'")"
+lacks "by_mutation: not by a mask" "_row_exists" "$(sql "SELECT command FROM system.mutations WHERE table = 'by_mutation'")"
+# Only whole parts, where that is asked for: the rest waits.
+SETTINGS+=(ARCHIVE_DELETE_MODE=parts ARCHIVE_TABLE=by_parts ARCHIVE_TIME_COLUMN=at "ARCHIVE_URL=file://$T/by_parts")
+sql "CREATE TABLE prod.by_parts (id UInt64, at DateTime) ENGINE = MergeTree PARTITION BY toYYYYMM(at) ORDER BY id"
+sql "INSERT INTO prod.by_parts SELECT number, $day - toIntervalHour(number) FROM numbers(2400)"
+out=$(lynex archive 2>&1); status_is "by_parts: exits 0" 0 $? "$out"
+equal "by_parts: no mutation" 0 "$(sql "SELECT count() FROM system.mutations WHERE table = 'by_parts'")"
+equal "by_parts: months that are old as a whole have left" 0 "$(sql "SELECT count() FROM prod.by_parts WHERE toYYYYMM(at) < toYYYYMM($day - INTERVAL 31 DAY)")"
+equal "by_parts: everything old is archived" 1679 "$(sql "SELECT count() FROM deltaLakeLocal('$T/by_parts')")"
+SETTINGS+=(ARCHIVE_DELETE_MODE=auto)
+
+# A part that is over max_partition_size_to_drop.
+sql "CREATE TABLE prod.large (id UInt64, at DateTime, v String) ENGINE = MergeTree ORDER BY id"
+sql "INSERT INTO prod.large SELECT number, $day - INTERVAL 50 DAY, randomString(100) FROM numbers(20000)"
+SETTINGS+=(ARCHIVE_TABLE=large "ARCHIVE_URL=file://$T/large")
+out=$(lynex archive 2>&1); status_is "a large part: exits 0" 0 $? "$out"
+equal "a large part: has left" 0 "$(sql 'SELECT count() FROM prod.large')"
+equal "a large part: without a mutation" 0 "$(sql "SELECT count() FROM system.mutations WHERE table = 'large'")"
 
 # Two tables in one bucket under two roots; a root belongs to one table.
 SETTINGS+=("ARCHIVE_URL=file://$T/unsorted")
