@@ -96,6 +96,8 @@ struct lx_archive_options {
     int64_t file_rows;       /* most rows of a file; 0: by size */
     int64_t file_bytes;      /* about; > 0 */
     int64_t memory_bytes;    /* budget of the run */
+    int64_t max_read_bytes;  /* a second, of rows as they lie in memory; 0: any */
+    const char *temp_dir;    /* for sorted runs; NULL: TMPDIR, /tmp */
     bool micros;             /* timestamps in microseconds */
     bool masks;              /* partly old parts are masked; false: only whole parts leave */
     int64_t delete_wait_ms;  /* how long one delete is waited for */

@@ -173,7 +173,10 @@ static enum lx_status take_rows(struct lx_batch *batch, size_t first_slice,
     struct lx_event event = {
         .kind = LX_EVENT_PROGRESS, .rows = rows->rows, .total = run->report->planned_rows};
     lx_run_tell(run, &event);
-    return LX_OK;
+    int64_t bytes = 0;
+    for (size_t i = 0; run->o->max_read_bytes > 0 && i < batch->schema->field_count; i++)
+        bytes += (int64_t)lx_column_bytes(rows->columns[i]);
+    return lx_run_pace(run, bytes, err);
 }
 
 /* Slices of one range are read by one query: [first, last). */

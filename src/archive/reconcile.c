@@ -167,7 +167,8 @@ struct unmatched {
 static enum lx_status new_runs(const struct lx_reconcile *r, struct lx_sorted_runs **runs,
                                struct lx_err *err)
 {
-    return lx_sorted_runs_create((size_t)r->run->o->memory_bytes / 10, runs, err);
+    return lx_sorted_runs_create((size_t)r->run->o->memory_bytes / 10, r->run->o->temp_dir, runs,
+                                 err);
 }
 
 /* Walks both in order of the compared hash: rows of both are matched, copy by copy; the others go

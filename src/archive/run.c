@@ -50,6 +50,24 @@ int64_t lx_run_ms(const struct lx_run *run)
     return lx_clock_monotonic(&run->o->clock);
 }
 
+enum lx_status lx_run_pace(struct lx_run *run, int64_t bytes, struct lx_err *err)
+{
+    int64_t rate = run->o->max_read_bytes;
+    if (rate <= 0)
+        return LX_OK;
+    if (run->paced_since_ms == 0)
+        run->paced_since_ms = lx_run_ms(run);
+    run->paced_bytes += bytes;
+    int64_t until = run->paced_since_ms + (int64_t)((double)run->paced_bytes * 1000 / (double)rate);
+    while (lx_run_ms(run) < until) {
+        int64_t left = until - lx_run_ms(run);
+        if (lx_cancel_asked(run->o->cancel))
+            return lx_err_set(err, LX_E_CANCELLED, "interrupted while reading");
+        lx_clock_sleep(&run->o->clock, left < LX_CANCEL_POLL_MS ? left : LX_CANCEL_POLL_MS);
+    }
+    return LX_OK;
+}
+
 #define PENDING_POLL_MS 1000
 
 enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_parts *parts, struct lx_err *err)

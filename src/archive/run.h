@@ -46,6 +46,8 @@ struct lx_run {
     /* Files whose objects were found as the ledger has them, once a run. */
     char **checked_files;
     size_t checked_count, checked_cap;
+    /* For max_read_bytes: what was read since when. */
+    int64_t paced_bytes, paced_since_ms;
     bool probed;          /* the store honours put-if-absent */
     bool no_more_deletes; /* refused once: not asked again in this run */
 };
@@ -54,6 +56,8 @@ struct lx_run {
 void lx_run_tell(const struct lx_run *run, const struct lx_event *event);
 void lx_run_note(const struct lx_run *run, enum lx_event_kind kind, const char *more,
                  const char *format, ...) LX_PRINTF(4, 5);
+/* Counts bytes that were read, and waits as long as max_read_bytes asks. */
+LX_MUST_CHECK enum lx_status lx_run_pace(struct lx_run *run, int64_t bytes, struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_run_step(const struct lx_run *run, enum lx_step step,
                                          struct lx_err *err);
 int64_t lx_run_ms(const struct lx_run *run); /* monotonic */

@@ -21,7 +21,8 @@ struct lx_sorted_runs {
     struct lx_record *records; /* being filled; later: the last run, or the read buffers */
     size_t count, cap;
     int64_t total;
-    int fd; /* -1: nothing was spilled */
+    const char *directory; /* NULL: TMPDIR, /tmp */
+    int fd;                /* -1: nothing was spilled */
     struct run *runs;
     size_t run_count, run_cap;
     size_t *heap; /* numbers of runs that have a record, smallest first */
@@ -39,8 +40,8 @@ static int compare_records(const void *a, const void *b)
     return x->extra < y->extra ? -1 : x->extra > y->extra;
 }
 
-enum lx_status lx_sorted_runs_create(size_t memory_bytes, struct lx_sorted_runs **out,
-                                     struct lx_err *err)
+enum lx_status lx_sorted_runs_create(size_t memory_bytes, const char *directory,
+                                     struct lx_sorted_runs **out, struct lx_err *err)
 {
     if (memory_bytes < LX_SORTED_RUNS_MIN)
         memory_bytes = LX_SORTED_RUNS_MIN;
@@ -48,6 +49,7 @@ enum lx_status lx_sorted_runs_create(size_t memory_bytes, struct lx_sorted_runs 
     if (runs == NULL)
         return lx_err_memory(err);
     runs->fd = -1;
+    runs->directory = directory;
     runs->cap = memory_bytes / sizeof *runs->records;
     *out = runs;
     return LX_OK;
@@ -69,7 +71,7 @@ void lx_sorted_runs_free(struct lx_sorted_runs *runs)
 
 static enum lx_status open_file(struct lx_sorted_runs *runs, struct lx_err *err)
 {
-    const char *dir = getenv("TMPDIR");
+    const char *dir = runs->directory != NULL ? runs->directory : getenv("TMPDIR");
     char path[4096];
     if (dir == NULL || dir[0] == 0)
         dir = "/tmp";
@@ -79,13 +81,13 @@ static enum lx_status open_file(struct lx_sorted_runs *runs, struct lx_err *err)
     /* A file system without unnamed files: make one and take its name away. */
     size_t size = strlen(dir);
     if (size + sizeof "/lynex-XXXXXX" > sizeof path)
-        return lx_err_set(err, LX_E_ARGUMENT, "TMPDIR is too long");
+        return lx_err_set(err, LX_E_ARGUMENT, "ARCHIVE_TMPDIR is too long");
     memcpy(path, dir, size);
     memcpy(path + size, "/lynex-XXXXXX", sizeof "/lynex-XXXXXX");
     runs->fd = mkostemp(path, O_CLOEXEC);
     if (runs->fd < 0) {
         enum lx_status status = lx_err_errno(err, errno, "cannot make a temporary file in %s", dir);
-        lx_err_hint(err, "set TMPDIR to a directory with room for 24 bytes a compared row");
+        lx_err_hint(err, "set ARCHIVE_TMPDIR to a directory with room for 24 bytes a compared row");
         return status;
     }
     unlink(path);
@@ -102,7 +104,8 @@ static enum lx_status write_all(int fd, const void *bytes, size_t size, off_t of
             continue;
         if (done <= 0) {
             enum lx_status status = lx_err_errno(err, errno, "writing a temporary file");
-            lx_err_hint(err, "set TMPDIR to a directory with room for 24 bytes a compared row");
+            lx_err_hint(err,
+                        "set ARCHIVE_TMPDIR to a directory with room for 24 bytes a compared row");
             return status;
         }
         pos += done;

@@ -18,10 +18,12 @@ struct lx_record {
 
 struct lx_sorted_runs;
 
-/* `memory_bytes` is what buffers may take, at least LX_SORTED_RUNS_MIN. */
+/* `memory_bytes` is what buffers may take, at least LX_SORTED_RUNS_MIN. `directory` (kept, not
+ * copied) is where further ones go, as an unnamed file; NULL: TMPDIR, /tmp. */
 #define LX_SORTED_RUNS_MIN ((size_t)1 << 20)
-LX_MUST_CHECK enum lx_status
-lx_sorted_runs_create(size_t memory_bytes, struct lx_sorted_runs **runs, struct lx_err *err);
+LX_MUST_CHECK enum lx_status lx_sorted_runs_create(size_t memory_bytes, const char *directory,
+                                                   struct lx_sorted_runs **runs,
+                                                   struct lx_err *err);
 void lx_sorted_runs_free(struct lx_sorted_runs *runs); /* NULL is fine */
 LX_MUST_CHECK enum lx_status lx_sorted_runs_add(struct lx_sorted_runs *runs,
                                                 const struct lx_record *record, struct lx_err *err);
