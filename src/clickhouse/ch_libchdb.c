@@ -81,7 +81,7 @@ static bool beside_executable(char *path, size_t size)
 
 enum lx_status lx_ch_libchdb_load(const char *path, struct lx_ch_libchdb *lib, struct lx_err *err)
 {
-    const char *named[] = {path, getenv("LYNEX_LIBCHDB"), getenv("LIBCHDB")};
+    const char *named[] = {path, getenv("LIBCHDB")};
     for (size_t i = 0; i < sizeof named / sizeof *named; i++)
         if (named[i] != NULL && named[i][0] != 0)
             return load(named[i], lib, err);
@@ -97,7 +97,7 @@ enum lx_status lx_ch_libchdb_load(const char *path, struct lx_ch_libchdb *lib, s
         if (access(places[i], R_OK) == 0)
             return load(places[i], lib, err);
     lx_err_set(err, LX_E_NOTFOUND, "libchdb.so was not found, which embedded:// needs");
-    lx_err_hint(err, "Set LYNEX_LIBCHDB to its path (the npm package @chdb/lib-linux-x64-gnu holds "
+    lx_err_hint(err, "Set LIBCHDB to its path (the npm package @chdb/lib-linux-x64-gnu holds "
                      "it), or reach a server by http://.");
     return LX_E_NOTFOUND;
 }

@@ -2,7 +2,7 @@
  *
  * Loaded at run time, so that lynex needs it only for embedded:// URLs. Looked for in this order; a
  * place that is named but cannot be loaded is an error, not skipped:
- *   the option, $LYNEX_LIBCHDB, $LIBCHDB, then `.deps/node_modules/@chdb/lib-linux-<arch>-gnu/`
+ *   the option, $LIBCHDB, then `.deps/node_modules/@chdb/lib-linux-<arch>-gnu/`
  *   beside the executable's directory and in the working directory, /usr/lib/lynex/,
  *   /usr/local/lib/, /usr/lib/
  * A loaded library stays until the process ends: its threads cannot be taken away. */

@@ -1,6 +1,6 @@
 /* ch_native.h: decodes ClickHouse's Native format from a byte stream, block by block.
  *
- * The form without a protocol revision, as HTTP sends it (docs/clickhouse.md has it byte by byte):
+ * The form without a protocol revision, as HTTP sends it:
  * blocks of `varint columns, varint rows, {name, type, data}*` up to the end of the stream; an
  * empty stream is an empty result. Every block must have the columns of the first.
  *

@@ -78,7 +78,7 @@ static bool is_known_other(struct lx_str name)
                                          "CLICKHOUSE_LOG_LEVEL",
                                          "LYNEX_STEP",
                                          "LYNEX_MUTANT",
-                                         "LYNEX_LIBCHDB",
+
                                          "LYNEX_BIN"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (lx_str_is(name, others[i]))

@@ -22,7 +22,7 @@ enum lx_status lx_pq_page_header_write(const struct lx_pq_page_header *header, s
     struct lx_pq_thrift_writer w;
     lx_pq_thrift_start(&w, out);
     lx_pq_thrift_begin(&w);
-    lx_pq_thrift_put_i32(&w, 1, header->type);
+    lx_pq_thrift_put_i32(&w, 1, (int32_t)header->type);
     lx_pq_thrift_put_i32(&w, 2, header->raw_bytes);
     lx_pq_thrift_put_i32(&w, 3, header->bytes);
     if (header->has_crc)
@@ -104,11 +104,11 @@ static void put_field(struct lx_pq_thrift_writer *w, const struct lx_parquet_fie
     int converted = lx_pq_converted_type(field);
     lx_pq_thrift_begin(w);
     if (field->children == 0) {
-        lx_pq_thrift_put_i32(w, 1, field->physical);
+        lx_pq_thrift_put_i32(w, 1, (int32_t)field->physical);
         if (field->physical == LX_PARQUET_FIXED_LEN_BYTE_ARRAY)
             lx_pq_thrift_put_i32(w, 2, field->length);
     }
-    lx_pq_thrift_put_i32(w, 3, field->repetition);
+    lx_pq_thrift_put_i32(w, 3, (int32_t)field->repetition);
     lx_pq_thrift_put_binary(w, 4, lx_str_of(field->name));
     if (field->children > 0)
         lx_pq_thrift_put_i32(w, 5, (int32_t)field->children);
@@ -167,7 +167,7 @@ static void put_page_count(struct lx_pq_thrift_writer *w, enum lx_pq_page_type t
                            enum lx_parquet_encoding encoding, int32_t count)
 {
     lx_pq_thrift_begin(w);
-    lx_pq_thrift_put_i32(w, 1, type);
+    lx_pq_thrift_put_i32(w, 1, (int32_t)type);
     lx_pq_thrift_put_i32(w, 2, wire(encoding));
     lx_pq_thrift_put_i32(w, 3, count);
     lx_pq_thrift_end(w);
@@ -223,7 +223,7 @@ static void put_chunk_metadata(struct lx_pq_thrift_writer *w, const struct lx_pa
                                const struct lx_pq_chunk_pages *pages)
 {
     lx_pq_thrift_put_struct(w, 3);
-    lx_pq_thrift_put_i32(w, 1, chunk->physical);
+    lx_pq_thrift_put_i32(w, 1, (int32_t)chunk->physical);
     lx_pq_thrift_put_list(w, 2, I32, (size_t)__builtin_popcount(chunk->encodings));
     for (unsigned i = 0; i < 32; i++)
         if ((chunk->encodings >> i & 1) != 0)
@@ -433,7 +433,7 @@ enum lx_status lx_pq_column_index_write(const struct lx_pq_index *index, struct 
     lx_pq_thrift_put_list(&w, 3, BINARY, index->count);
     for (size_t i = 0; i < index->count; i++)
         lx_pq_thrift_item_binary(&w, index->pages[i].max);
-    lx_pq_thrift_put_i32(&w, 4, index->order);
+    lx_pq_thrift_put_i32(&w, 4, (int32_t)index->order);
     lx_pq_thrift_put_list(&w, 5, I64, index->count);
     for (size_t i = 0; i < index->count; i++)
         lx_pq_thrift_item_int(&w, index->pages[i].null_count);

@@ -3,7 +3,7 @@
  * Keys are relative to the store's root ("events/2026-01/events_….parquet"), at most LX_MAX_NAME
  * bytes, and never leave the root: no "..", no empty part, no leading '/'.
  *
- * Guarantees of every driver (design §4, facts in docs/store.md):
+ * Guarantees of every driver (docs/store.md):
  *   - a PUT is whole or absent; after LX_OK it is durable;
  *   - if_absent: exactly one of many writers of one key gets LX_OK, all others LX_E_EXISTS;
  *   - a read, HEAD or list that begins after a PUT was answered sees it.

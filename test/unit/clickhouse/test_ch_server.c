@@ -616,8 +616,8 @@ static void test_cancel(void **state)
     static const char *const endless[] = {
         "SELECT number, toString(number) FROM numbers(100000000000)", /* many bytes */
         "SELECT max(sipHash64(number)) FROM numbers(1000000000000)",  /* none */
-        "SELECT sleepEachRow(1) FROM numbers(1000) SETTINGS max_block_size = 1, "
-        "function_sleep_max_microseconds_per_block = 0", /* few */
+        ("SELECT sleepEachRow(1) FROM numbers(1000) SETTINGS max_block_size = 1, "
+         "function_sleep_max_microseconds_per_block = 0"), /* few */
     };
     for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
         struct canceller canceller = {.after_ms = 300};

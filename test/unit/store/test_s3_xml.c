@@ -87,8 +87,7 @@ static void test_malformed(void **state)
         HEAD "<EncodingType>url</EncodingType><Contents><Key>a%00b</Key><Size>1</Size></Contents>"
              "</ListBucketResult>",
         "<Other></Other>",
-        "<!DOCTYPE x [<!ENTITY a \"aaaa\">]><ListBucketResult><IsTruncated>&a;</IsTruncated>"
-        "</ListBucketResult>",
+        "<!DOCTYPE x [<!ENTITY a \"aaaa\">]><ListBucketResult><A>&a;</A></ListBucketResult>",
     };
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
