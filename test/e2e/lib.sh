@@ -143,6 +143,26 @@ use_rgw() {
 }
 use_dir() { SETTINGS+=("ARCHIVE_URL=file://$T/archive"); }
 
+# -- faults ------------------------------------------------------------------------------------------
+
+# proxy_start NAME PORT: a fault proxy in front of that port; sets PROXY_PORT. What the rules may say
+# stands in test/tools/fault_proxy.py.
+proxy_start() {
+    mkfifo "$T/$1.port"
+    python3 "$TOP/test/tools/fault_proxy.py" 127.0.0.1 "$2" > "$T/$1.port" 2> "$T/$1.proxy.log" &
+    BACKGROUND+=("$!")
+    read -r PROXY_PORT < "$T/$1.port" || { echo "not ok - the fault proxy did not start"; exit 1; }
+}
+# faults PORT [RULE…]: from now on these, and a fresh log; without rules all passes.
+faults() {
+    local port=$1 said
+    shift
+    said=$(printf '%s\n' "$@" | curl -s --data-binary @- "http://127.0.0.1:$port/-/rules") && [ -z "$said" ] ||
+        { echo "not ok - the fault proxy refused the rules: $said"; exit 1; }
+}
+exchanges() { curl -s "http://127.0.0.1:$1/-/log"; }
+fault_hits() { curl -s "http://127.0.0.1:$1/-/hits" | paste -sd ' '; }
+
 # -- the reference's table ----------------------------------------------------------------------------
 
 # events_table [NAME [ID_TYPE [TAIL]]]: as reference users have it, without its TTL unless TAIL has one.
@@ -176,4 +196,27 @@ cold_table() { # kernel: 0 or 1
     else
         echo "deltaLakeLocal('$T/archive')"
     fi
+}
+
+# pause_at STEP: starts `lynex archive`, which stops (SIGSTOP) before that step; output in $T/paused.out.
+# PAUSED is its pid, "" where it ended without coming there. resume: goes on, waits, sets STATUS and OUT.
+pause_at() {
+    PAUSED=
+    LYNEX_STEP=pause@$1 lynex archive > "$T/paused.out" 2>&1 &
+    PAUSED_JOB=$!
+    BACKGROUND+=("$PAUSED_JOB")
+    local tries
+    for ((tries = 0; tries < 600; tries++)); do
+        PAUSED=$(ps -o pid=,stat= --ppid "$PAUSED_JOB" -p "$PAUSED_JOB" 2>/dev/null | awk '$2 ~ /^T/ { print $1; exit }')
+        [ -n "$PAUSED" ] && return 0
+        kill -0 "$PAUSED_JOB" 2>/dev/null || return 0
+        sleep 0.05
+    done
+}
+resume() {
+    [ -n "$PAUSED" ] && kill -CONT "$PAUSED"
+    wait "$PAUSED_JOB"
+    STATUS=$?
+    OUT=$(cat "$T/paused.out")
+    PAUSED=
 }
