@@ -258,8 +258,31 @@ static enum lx_status judge_by_name(struct deleting *d, struct lx_err *err)
 /* Is this failure the server's last word on deleting, for this run? */
 static bool is_final(enum lx_status status)
 {
-    return status != LX_E_NOTFOUND && status != LX_E_NETWORK && status != LX_E_TIMEOUT &&
-           status != LX_E_CANCELLED;
+    return status != LX_OK && status != LX_E_NOTFOUND && status != LX_E_NETWORK &&
+           status != LX_E_TIMEOUT && status != LX_E_CANCELLED;
+}
+
+/* What the statement left. If nothing, its answer does not matter: it may have been lost, or be a
+ * proxy's. What is not final is tried again by the next settle of this run. */
+static void judge_answer(struct deleting *d, enum lx_status said, struct lx_err *why)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < d->count; i++)
+        left += d->go[i] && !d->gone[i];
+    if (left == 0)
+        return;
+    if (said == LX_OK) {
+        lx_err_set(why, LX_E_REFUSED,
+                   "%zu parts of partition %s were to lose rows, and still have them although the "
+                   "delete went well",
+                   left, d->leaves[0].part->partition);
+        lx_err_hint(why, "other rows may have come between guard and delete; the rows are archived "
+                         "and stay in ClickHouse; the next run compares them anew");
+    }
+    if (is_final(said))
+        refuse(d->run, why);
+    else
+        d->run->undone = *why;
 }
 
 static enum lx_status drop(struct deleting *d, size_t going, struct lx_err *err)
@@ -280,8 +303,8 @@ static enum lx_status drop(struct deleting *d, size_t going, struct lx_err *err)
         status = lx_run_step(run, LX_STEP_DELETED, err);
         if (status == LX_OK)
             status = said == LX_OK ? judge_by_name(d, err) : judge_by_blocks(d, err);
-        if (said != LX_OK && is_final(said))
-            refuse(run, &why);
+        if (status == LX_OK)
+            judge_answer(d, said, &why);
     }
     lx_free(names);
     return status;
@@ -357,12 +380,13 @@ static enum lx_status mask(struct deleting *d, size_t going, bool *worth_applyin
             run->o->hot.ops->mask(run->o->hot.self, d->leaves[0].part->partition, masks, count,
                                   run->o->delete_wait_ms, &d->statement, d->query_id, &why);
         status = lx_run_step(run, LX_STEP_DELETED, err);
-        if (said == LX_E_BUSY)
-            refuse(run, &why); /* it waits on the server: no read is possible until it ran */
+        bool waits = said == LX_E_BUSY && strcmp(why.name, "PENDING_DELETE") == 0;
+        if (waits)
+            refuse(run, &why); /* no read is possible until it ran */
         else if (status == LX_OK)
             status = judge_mask(d, worth_applying, err);
-        if (said != LX_OK && said != LX_E_BUSY && is_final(said))
-            refuse(run, &why);
+        if (status == LX_OK && !waits)
+            judge_answer(d, said, &why);
     }
     lx_free(masks);
     return status;

@@ -68,12 +68,12 @@ static enum lx_status add_target(const struct lx_hot_sql *hot, const struct lx_h
     LX_TRY(lx_hot_sql_parts_in(&mask->part, 1, sql));
     LX_TRY(lx_buf_text(sql, " AND "));
     LX_TRY(lx_hot_sql_range(hot, INT64_MIN, mask->to, sql));
-    LX_TRY(lx_buf_text(sql, " AND (SELECT (count(), sum(h), groupBitXor(h), countIf(s)) FROM "
-                            "(SELECT "));
+    LX_TRY(lx_buf_text(sql, " AND (SELECT (count(), sum(_lynex_h), groupBitXor(_lynex_h), "
+                            "countIf(_lynex_s)) FROM (SELECT "));
     LX_TRY(lx_row_schema_hash_sql(mask->schema, sql));
-    LX_TRY(lx_buf_text(sql, " AS h, "));
+    LX_TRY(lx_buf_text(sql, " AS _lynex_h, "));
     LX_TRY(lx_hot_sql_strange(hot, mask->schema, sql));
-    LX_TRY(lx_buf_printf(sql, " AS s FROM %s WHERE ", lx_buf_cstr(&hot->target)));
+    LX_TRY(lx_buf_printf(sql, " AS _lynex_s FROM %s WHERE ", lx_buf_cstr(&hot->target)));
     LX_TRY(lx_hot_sql_parts_in(&mask->part, 1, sql));
     LX_TRY(lx_buf_text(sql, " AND "));
     LX_TRY(lx_hot_sql_range(hot, INT64_MIN, mask->to, sql));
@@ -81,17 +81,6 @@ static enum lx_status add_target(const struct lx_hot_sql *hot, const struct lx_h
                          (long long)mask->rows, (unsigned long long)mask->sum,
                          (unsigned long long)mask->xor);
 }
-
-/* The guard must be judged when the mutation is executed, not folded into a constant before. */
-static const struct lx_ch_setting mask_settings[] = {
-    {"mutations_execute_subqueries_on_initiator", "0"},
-    {"mutations_execute_nondeterministic_on_initiator", "0"},
-    {"lightweight_delete_mode", "alter_update"},
-    {"validate_mutation_query", "1"},
-    {"lightweight_deletes_sync", "2"},
-    {"mutations_sync", "2"},
-};
-#define MASK_SETTINGS (sizeof mask_settings / sizeof mask_settings[0])
 
 static enum lx_status still_waiting(struct lx_hot_sql *hot, enum lx_status status, int64_t wait_ms,
                                     struct lx_err *err)
@@ -128,7 +117,7 @@ static enum lx_status mask_once(struct lx_hot_sql *hot, const char *partition,
     }
     if (status != LX_OK)
         return lx_err_set(err, status, "the statement to mask %zu parts is too long", count);
-    return run(hot, statement, query_id, mask_settings, MASK_SETTINGS, wait_ms, err);
+    return run(hot, statement, query_id, NULL, 0, wait_ms, err);
 }
 
 enum lx_status lx_hot_sql_mask(void *self, const char *partition, const struct lx_hot_mask *masks,
@@ -161,8 +150,7 @@ enum lx_status lx_hot_sql_apply_mask(void *self, const char *partition, int64_t 
                                           lx_buf_cstr(&hot->target));
     if (status == LX_OK)
         status = lx_ch_quote_text(&statement, lx_str_of(partition));
-    status = status != LX_OK ? lx_err_memory(err)
-                             : run(hot, &statement, id, mask_settings, MASK_SETTINGS, wait_ms, err);
+    status = status != LX_OK ? lx_err_memory(err) : run(hot, &statement, id, NULL, 0, wait_ms, err);
     lx_buf_free(&statement);
     return still_waiting(hot, status, wait_ms, err);
 }

@@ -74,16 +74,17 @@ enum lx_status lx_hot_sql_parts(void *self, struct lx_hot_parts *out, struct lx_
     lx_hot_sql_query_id(hot, "plan", id);
     enum lx_status status = lx_buf_printf(
         &sql,
-        "SELECT _partition_id AS p, _part AS n, ifNull(toInt32(toDate32(%s, 'UTC')), -2147483648) "
-        "AS d, count(), toUInt64(toUnixTimestamp(now())) FROM %s GROUP BY p, n, d "
-        "ORDER BY p, n, d",
+        "SELECT _partition_id AS _lynex_p, _part AS _lynex_n, ifNull(toInt32(toDate32(%s, 'UTC')), "
+        "-2147483648) AS _lynex_d, count(), toUInt64(toUnixTimestamp(now())) FROM %s "
+        "GROUP BY _lynex_p, _lynex_n, _lynex_d ORDER BY _lynex_p, _lynex_n, _lynex_d",
         lx_buf_cstr(&hot->time), lx_buf_cstr(&hot->target));
     if (hot->time_type.kind == LX_CH_DATE || hot->time_type.kind == LX_CH_DATE32) {
         lx_buf_clear(&sql); /* a date has no zone to convert from */
         status = lx_buf_printf(
             &sql,
-            "SELECT _partition_id AS p, _part AS n, ifNull(toInt32(%s), -2147483648) AS d, "
-            "count(), toUInt64(toUnixTimestamp(now())) FROM %s GROUP BY p, n, d ORDER BY p, n, d",
+            "SELECT _partition_id AS _lynex_p, _part AS _lynex_n, ifNull(toInt32(%s), -2147483648) "
+            "AS _lynex_d, count(), toUInt64(toUnixTimestamp(now())) FROM %s "
+            "GROUP BY _lynex_p, _lynex_n, _lynex_d ORDER BY _lynex_p, _lynex_n, _lynex_d",
             lx_buf_cstr(&hot->time), lx_buf_cstr(&hot->target));
     }
     if (status != LX_OK) {
@@ -131,25 +132,26 @@ static enum lx_status sums_sql(const struct lx_hot_sql *hot, const struct lx_hot
     if (status == LX_OK)
         status = lx_buf_printf(
             sql,
-            "SELECT toUInt64(%llu) AS nonce, n, toUInt64(count()), toUInt64(countIf(inside)), "
-            "sumIf(h, inside), groupBitXorIf(h, inside), toUInt64(countIf(inside AND strange)) "
-            "FROM (SELECT _part AS n, ",
+            "SELECT toUInt64(%llu) AS _lynex_q, _lynex_n, toUInt64(count()), "
+            "toUInt64(countIf(_lynex_i)), "
+            "sumIf(_lynex_h, _lynex_i), groupBitXorIf(_lynex_h, _lynex_i), "
+            "toUInt64(countIf(_lynex_i AND _lynex_s)) FROM (SELECT _part AS _lynex_n, ",
             nonce);
     if (status == LX_OK)
         status = lx_row_schema_hash_sql(first->schema, sql);
     if (status == LX_OK)
-        status = lx_buf_printf(sql, " AS h, ifNull(%s, 0) AS inside, ",
+        status = lx_buf_printf(sql, " AS _lynex_h, ifNull(%s, 0) AS _lynex_i, ",
                                whole ? lx_buf_cstr(&range) : "1");
     if (status == LX_OK)
         status = lx_hot_sql_strange(hot, first->schema, sql);
     if (status == LX_OK)
-        status = lx_buf_printf(sql, " AS strange FROM %s WHERE ", lx_buf_cstr(&hot->target));
+        status = lx_buf_printf(sql, " AS _lynex_s FROM %s WHERE ", lx_buf_cstr(&hot->target));
     if (status == LX_OK)
         status = lx_hot_sql_parts_in(parts, count, sql);
     if (status == LX_OK && !whole)
         status = lx_buf_printf(sql, " AND %s", lx_buf_cstr(&range));
     if (status == LX_OK)
-        status = lx_buf_text(sql, ") GROUP BY n");
+        status = lx_buf_text(sql, ") GROUP BY _lynex_n");
     lx_buf_free(&range);
     return status;
 }
@@ -245,13 +247,13 @@ enum lx_status lx_hot_sql_present(void *self, const char *const *parts, size_t c
     /* The row of the clock comes always, so that the answer is never empty. */
     enum lx_status status =
         lx_buf_printf(&sql,
-                      "SELECT '' AS n, toUInt64(toUnixTimestamp(now())) AS c UNION ALL "
-                      "SELECT toString(_part) AS n, toUInt64(count()) AS c FROM %s WHERE ",
+                      "SELECT '' AS _lynex_n, toUInt64(toUnixTimestamp(now())) UNION ALL "
+                      "SELECT toString(_part) AS _lynex_n, toUInt64(count()) FROM %s WHERE ",
                       lx_buf_cstr(&hot->target));
     if (status == LX_OK)
         status = lx_hot_sql_parts_in(parts, count, &sql);
     if (status == LX_OK)
-        status = lx_buf_text(&sql, " GROUP BY n");
+        status = lx_buf_text(&sql, " GROUP BY _lynex_n");
     if (status != LX_OK) {
         lx_err_set(err, status, "the question for %zu parts is too long", count);
         goto done;

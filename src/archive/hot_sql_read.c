@@ -163,7 +163,7 @@ static enum lx_status add_compare(const struct lx_hot_sql *hot, const struct lx_
 {
     LX_TRY(lx_buf_text(sql, ", if("));
     LX_TRY(lx_hot_sql_strange(hot, compare, sql));
-    LX_TRY(lx_buf_text(sql, ", h, "));
+    LX_TRY(lx_buf_text(sql, ", _lynex_h, "));
     LX_TRY(lx_row_schema_hash_sql(compare, sql));
     return lx_buf_text(sql, ")");
 }
@@ -179,7 +179,7 @@ enum lx_status lx_hot_sql_hashes(void *self, const struct lx_hot_read *read,
     if (status == LX_OK)
         status = lx_row_schema_hash_sql(read->schema, &sql);
     if (status == LX_OK)
-        status = lx_buf_text(&sql, " AS h, ifNull(");
+        status = lx_buf_text(&sql, " AS _lynex_h, ifNull(");
     if (status == LX_OK)
         status = lx_hot_sql_seconds(hot, &sql);
     if (status == LX_OK)

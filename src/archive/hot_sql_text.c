@@ -1,5 +1,8 @@
 /* Texts of SQL: the one place that writes instants, ranges and hashes, for reads, guards and
- * deletes alike: they can only mean the same rows if they are the same text. */
+ * deletes alike: they can only mean the same rows if they are the same text.
+ *
+ * Aliases begin with _lynex_, in all files of the driver: an alias takes the place of a column of
+ * the same name in every expression of its query, in row hashes too. */
 #include "archive/hot_sql_private.h"
 
 #include "base/civil.h"

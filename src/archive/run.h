@@ -50,6 +50,7 @@ struct lx_run {
     int64_t paced_bytes, paced_since_ms;
     bool probed;          /* the store honours put-if-absent */
     bool no_more_deletes; /* refused once: not asked again in this run */
+    struct lx_err undone; /* why the last delete that left its rows did so; LX_OK: none did */
 };
 
 /* Tells an event; the struct needs no more than its kind and what the kind has. */

@@ -331,5 +331,10 @@ enum lx_status lx_settle(struct lx_run *run, bool masks, struct lx_err *err)
         status = soften(run, look_for_gone(run, err), err);
     if (status == LX_OK)
         count_kept(run);
+    if (status == LX_OK && masks && run->report->kept_rows > 0 && run->undone.status != LX_OK &&
+        !run->report->delete_refused) {
+        run->report->delete_refused = true;
+        run->report->refusal = run->undone;
+    }
     return status;
 }

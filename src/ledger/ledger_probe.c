@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #define PROBE_KEY 96
+#define PROBE_TRIES 3 /* of the second PUT, while its answers are lost */
 
 static enum lx_status put_text(struct lx_ledger *ledger, const char *key, const char *text,
                                struct lx_err *err)
@@ -42,12 +43,13 @@ static enum lx_status refuse(const struct lx_ledger *ledger, const char *what, s
     return LX_E_REFUSED;
 }
 
-/* `first` is there; a second PUT must be refused, and leave it. */
+/* `first` is there; a second PUT must be refused, and leave it. *again: there was no answer. */
 static enum lx_status put_again(struct lx_ledger *ledger, const char *key, const char *first,
-                                const char *second, struct lx_err *err)
+                                const char *second, bool *again, struct lx_err *err)
 {
     bool same = false;
     enum lx_status status = put_text(ledger, key, second, err);
+    *again = false;
     if (status == LX_OK)
         return refuse(ledger, "a second PUT of one key was accepted", err);
     if (status != LX_E_EXISTS && lx_status_class(status) != LX_CLASS_retry)
@@ -58,9 +60,8 @@ static enum lx_status put_again(struct lx_ledger *ledger, const char *key, const
         return seen;
     if (!same)
         return refuse(ledger, "a second PUT of one key replaced the first", err);
-    if (status != LX_E_EXISTS)
-        return lx_err_set(err, status, "the probe's second PUT was not answered");
-    return LX_OK;
+    *again = status != LX_E_EXISTS;
+    return *again ? status : LX_OK;
 }
 
 enum lx_status lx_ledger_probe(struct lx_ledger *ledger, struct lx_err *err)
@@ -80,8 +81,9 @@ enum lx_status lx_ledger_probe(struct lx_ledger *ledger, struct lx_err *err)
         if (seen == LX_OK && same)
             status = LX_OK;
     }
-    if (status == LX_OK)
-        status = put_again(ledger, key, first, second, err);
+    bool again = status == LX_OK;
+    for (int tries = 0; again && tries < PROBE_TRIES; tries++)
+        status = put_again(ledger, key, first, second, &again, err);
     if (status != LX_OK)
         lx_err_context(err, "trying put-if-absent on %s", key);
     /* Without the right to delete it stays: a few bytes under a name that nothing reads. */

@@ -163,6 +163,119 @@ faults() {
 exchanges() { curl -s "http://127.0.0.1:$1/-/log"; }
 fault_hits() { curl -s "http://127.0.0.1:$1/-/hits" | paste -sd ' '; }
 
+# A table of 200 rows for runs by the hundred: one part all old, one part mostly old (a mask, then its space
+# freed), all old rows of one month. `s` and `n` are names that statements may trip over.
+little_table() { # NAME
+    sql "CREATE TABLE prod.$1 (n Int64, at DateTime('UTC'), s String) ENGINE = MergeTree PARTITION BY intDiv(n, 100) ORDER BY n"
+    sql "INSERT INTO prod.$1 SELECT number, toDateTime('$LITTLE_DAY', 'UTC') - toIntervalDay(if(number < 160, 60, 1)) + number,
+        hex(sipHash64(number)) FROM numbers(200)"
+}
+LITTLE_DAY=$(date -u +%F)
+# What the table and its archive hold together: rows, the sum of their hashes, most copies of a row in the
+# archive and in the table, rows in the table, rows in the archive.
+little_held() { # NAME ROOT-OF-ARCHIVE
+    local hash="cityHash64(n, toUnixTimestamp(at), s) AS h" cold said
+    [ -n "$RGW_USED" ] && cold=$(ROOT=$2 cold_table) || cold="deltaLakeLocal('$T/$2')"
+    said=$(sql "SELECT count(), sum(h), max(c), max(t), sum(t), sum(c) FROM (SELECT h, countIf(cold) AS c, countIf(NOT cold) AS t FROM (
+        SELECT $hash, 0 AS cold FROM prod.$1 UNION ALL SELECT $hash, 1 AS cold FROM $cold) GROUP BY h)" 2>&1)
+    case $said in *"No files in log segment"*) said=$(sql "SELECT count(), sum($hash), 0, 1, count(), 0 FROM prod.$1" 2>&1) ;; esac
+    echo "$said" | tr '\t' ' '
+}
+# After a run that met a fault: all rows, each at most once on either side. Says what is wrong, or nothing.
+little_safe() { # NAME ROOT
+    local held
+    held=$(little_held "$1" "$2")
+    [[ $held =~ ^"$LITTLE_ALL "[01]" "[01]" " ]] || echo "after the fault: $held, not $LITTLE_ALL each once"
+}
+# After a run without faults: all of it done. LITTLE_ALL is set by the first table.
+little_done() { # NAME ROOT
+    local held
+    held=$(little_held "$1" "$2")
+    [ "$held" = "$LITTLE_ALL 1 1 40 160" ] || echo "after the next run: $held, not $LITTLE_ALL 1 1 40 160"
+}
+little_setup() {
+    sql "CREATE DATABASE IF NOT EXISTS prod ENGINE = Atomic"
+    little_table pattern
+    LITTLE_ALL=$(sql "SELECT count(), sum(cityHash64(n, toUnixTimestamp(at), s)) FROM prod.pattern" | tr '\t' ' ')
+}
+
+# sweep WHAT PORT SETTING STATUSES ACTION…: each exchange of one little run with each of the faults in turn, afresh
+# each time. SETTING is what brings the run to a proxy, up to its port; STATUSES the exit statuses that a
+# run with the fault may have. Nothing may be lost or twice after it, and the next run must finish. "cut"
+# breaks off within the body of an answer to GET and SELECT, and within the head of others, which have no
+# body. The run's other settings are SETTINGS; two workers side by side.
+sweep() {
+    local what=$1 port=$2 worker count line
+    little_one "$what" "$port" "$3" 0 || return
+    count=$(exchanges "$PROXY_PORT" | wc -l)
+    exchanges "$PROXY_PORT" > "$T/$what.exchanges"
+    for worker in 0 1; do
+        sweep_worker "$worker" "$@" > "$T/$what.sweep.$worker" 2>&1 &
+        BACKGROUND+=("$!")
+    done
+    wait "${BACKGROUND[-1]}" "${BACKGROUND[-2]}"
+    while read -r line; do
+        case $line in "ok "*) pass "$what: ${line#ok }" ;; *) fail "$what: $line" ;; esac
+    done < <(cat "$T/$what".sweep.[01])
+    shift 4
+    equal "$what: every one of $count exchanges met each of $# faults" $((count * $#)) "$(cat "$T/$what".sweep.[01] | wc -l)"
+}
+# A run through a proxy of its own, without faults: its exchanges are the pattern.
+little_one() { # WHAT PORT SETTING TABLE-NUMBER
+    local saved=("${SETTINGS[@]}") out status
+    proxy_start "$1" "$2"
+    faults "$PROXY_PORT"
+    little_table "$1_$4"
+    little_settings "$1_$4" "$3$PROXY_PORT"
+    out=$(lynex archive 2>&1)
+    status=$?
+    SETTINGS=("${saved[@]}")
+    status_is "$1: the run that the faults are put into" 0 $status "$out" && equal "$1: it does all" "" "$(little_done "$1_$4" "$1_$4")"
+}
+little_settings() { # TABLE SETTING
+    SETTINGS+=("ARCHIVE_TABLE=$1" ARCHIVE_TIME_COLUMN=at ARCHIVE_THREADS=1 CLICKHOUSE_DATABASE=prod "$2")
+    if [ -n "$RGW_USED" ]; then SETTINGS+=("S3_ARCHIVE_ROOT=$1"); else SETTINGS+=("ARCHIVE_URL=file://$T/$1"); fi
+}
+sweep_worker() { # WORKER WHAT PORT SETTING STATUSES ACTION…
+    local worker=$1 what=$2 setting=$4 statuses=$5 number method sql action case=0
+    trap - EXIT
+    proxy_start "$what-$worker" "$3"
+    shift 5
+    while IFS=$'\t' read -r number method _ _ _ sql; do
+        for action in "$@"; do
+            [ $((case++ % 2)) -eq "$worker" ] || continue
+            if [ "$action" = cut ] && [[ $method = GET || $sql = SELECT* || $sql = EXPLAIN* ]]; then action="cut at=7"; fi
+            [ "$action" = cut ] && action="reset answer=30"
+            echo "$(sweep_case "${what}_$case" "$setting" "$statuses" "$number" "$action") $number $method ${sql%%FROM*}: $action" |
+                tr -cd '[:print:]\n' | cut -c1-400
+        done
+    done < "$T/$what.exchanges"
+    kill "${BACKGROUND[-1]}"
+}
+# Prints "ok", or what is wrong.
+sweep_case() { # TABLE SETTING STATUSES EXCHANGE ACTION
+    local out next status wrong
+    little_table "$1"
+    little_settings "$1" "$2$PROXY_PORT"
+    faults "$PROXY_PORT" "* . exchange=$4 $5"
+    out=$(lynex archive 2>&1)
+    status=$?
+    # What is lost or twice stays so: after a run that did all, one look tells.
+    if [ $status -eq 0 ]; then wrong=$(little_done "$1" "$1"); else wrong=$(little_safe "$1" "$1"); fi
+    [ "$(fault_hits "$PROXY_PORT")" = 1 ] || wrong+=" the fault was not met"
+    case " $3 " in *" $status "*) ;; *) wrong+=" status $status" ;; esac
+    [ $status -eq 0 ] || [[ $out = *"❌"* ]] || wrong+=" no word of the failure"
+    faults "$PROXY_PORT"
+    next=$(lynex archive 2>&1) || wrong+=" the next run: status $?: $(tail -1 <<< "$next")"
+    if [ $status -ne 0 ]; then
+        wrong+=$(little_done "$1" "$1")
+    elif [[ $next != *"No events to archive"* ]]; then
+        wrong+=" the next run found more"
+    fi
+    if [ -z "$wrong" ]; then echo "ok"; else echo "WRONG: $wrong: $(grep -v INFO <<< "$out" | tail -2 | tr '\n' ' ')"; fi
+    sql "DROP TABLE prod.$1"
+}
+
 # -- the reference's table ----------------------------------------------------------------------------
 
 # events_table [NAME [ID_TYPE [TAIL]]]: as reference users have it, without its TTL unless TAIL has one.
