@@ -1,0 +1,56 @@
+# Users whose profile or policies bend results: refused or right, never wrong.
+. "$(dirname "$0")/lib.sh"
+mkdir -p "$T/ch"
+{
+    user() { # NAME [MORE]
+        echo "<$1><password>secret</password><networks><ip>127.0.0.1</ip></networks><profile>p_$1</profile><quota>default</quota>
+        <grants><query>GRANT SELECT, ALTER DELETE ON prod.events</query></grants>${2:-}</$1>"
+    }
+    for u in breaking limited final offset filtered empty_set nulls threads; do user $u; done
+    user reading
+    user hidden "<databases><prod><events><filter>project_id != 'p3'</filter></events></prod></databases>"
+} > "$T/ch/users.d.xml"
+cat > "$T/ch/profiles.d.xml" <<'XML'
+<p_breaking><max_rows_to_read>100</max_rows_to_read><read_overflow_mode>break</read_overflow_mode><max_result_rows>50</max_result_rows><result_overflow_mode>break</result_overflow_mode><max_execution_time>1</max_execution_time><timeout_overflow_mode>break</timeout_overflow_mode></p_breaking>
+<p_limited><limit>10</limit></p_limited>
+<p_final><final>1</final></p_final>
+<p_offset><offset>3</offset></p_offset>
+<p_filtered><additional_table_filters>{'prod.events': 'project_id = ''p1'''}</additional_table_filters></p_filtered>
+<p_empty_set><empty_result_for_aggregation_by_empty_set>1</empty_result_for_aggregation_by_empty_set><extremes>1</extremes><aggregate_functions_null_for_empty>1</aggregate_functions_null_for_empty></p_empty_set>
+<p_nulls><join_use_nulls>1</join_use_nulls><transform_null_in>1</transform_null_in><session_timezone>Asia/Tokyo</session_timezone></p_nulls>
+<p_threads><max_threads>1</max_threads><max_block_size>100</max_block_size><use_query_cache>1</use_query_cache></p_threads>
+<p_reading><readonly>1</readonly></p_reading>
+<p_hidden/>
+XML
+ch_start
+sql "CREATE DATABASE prod ENGINE = Atomic"
+n=0
+for user in breaking limited final offset filtered empty_set nulls threads reading hidden; do
+    sql "DROP TABLE IF EXISTS prod.events SYNC"
+    # A Replacing table: final=1 would hide versions that the archive must hold.
+    sql "CREATE TABLE prod.events (id UInt64, project_id String, timestamp DateTime64(3), v Nullable(Int32)) ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(timestamp) ORDER BY id SETTINGS min_rows_for_wide_part = 1"
+    for part in 1 2 3; do
+        sql "INSERT INTO prod.events SELECT number, concat('p', toString(number % 5)), toStartOfDay(now('UTC')) - INTERVAL 50 DAY + toIntervalSecond($part), if(number % 7 = 0, NULL, $part) FROM numbers(400)"
+    done
+    sql "INSERT INTO prod.events SELECT number, 'p1', now(), 0 FROM numbers(100)"
+    n=$((n + 1))
+    before=$(sql "SELECT count(), sum(cityHash64(toUInt64(id), toString(project_id), toUnixTimestamp64Milli(timestamp), ifNull(v, -1))) FROM prod.events")
+    want=$(sql "SELECT count(), sum(cityHash64(toUInt64(id), toString(project_id), toUnixTimestamp64Milli(timestamp), ifNull(v, -1))) FROM prod.events WHERE timestamp < now() - INTERVAL 40 DAY")
+    SETTINGS=("ARCHIVE_URL=file://$T/archive$n")
+    use_clickhouse prod "$user" secret
+    out=$(lynex archive 2>&1); status=$?
+    if [ $status -eq 0 ]; then
+        equal "$user: right" "$want" "$(sql "SELECT count(), sum(cityHash64(toUInt64(id), toString(project_id), toUnixTimestamp64Milli(timestamp), ifNull(v, -1))) FROM deltaLakeLocal('$T/archive$n')")"
+        equal "$user: only the young are left" 100 "$(sql 'SELECT count() FROM prod.events')"
+    else
+        pass "$user: refused ($status): $(grep -o 'failed: .*' <<< "$out" | head -1 | cut -c1-150)"
+        equal "$user: nothing is lost" "$before" "$(sql "SELECT count(), sum(cityHash64(toUInt64(id), toString(project_id), toUnixTimestamp64Milli(timestamp), ifNull(v, -1))) FROM prod.events")"
+        contains "$user: what to do" "what to do" "$out"
+    fi
+    case $user in
+        breaking | limited | final | offset | filtered | empty_set | nulls | threads) status_is "$user: works" 0 $status "$out" ;;
+        reading) status_is "a read-only profile is refused" 1 $status "$out"; contains "and named" "profile" "$out" ;;
+        hidden) status_is "a row policy is refused" 1 $status "$out"; contains "and named" "row policy" "$out" ;;
+    esac
+done
+done_testing
