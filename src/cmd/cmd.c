@@ -14,6 +14,10 @@ const struct lx_command lx_commands[] = {
      "  --dry-run   say what would be archived and how each part would be deleted; write nothing\n"
      "  --json      a report as JSON on stdout; logs go to stderr\n",
      lx_cmd_archive},
+    {"serve", "", "run the archive every ARCHIVE_INTERVAL_HOURS, with metrics and health over HTTP",
+     "  Failed runs are tried again sooner (ARCHIVE_RETRY_SECONDS); SIGTERM and SIGINT end it.\n"
+     "  /metrics, /healthz and /livez answer at LYNEX_HTTP.\n",
+     lx_cmd_serve},
     {"ls", "[PREFIX]", "list what is archived, and what of it is still hot",
      "  PREFIX      only files whose path starts so: events/2026-01\n"
      "  --json      as JSON\n",

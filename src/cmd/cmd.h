@@ -96,6 +96,7 @@ int lx_cmd_help(struct lx_cmd *cmd);
 int lx_cmd_iam(struct lx_cmd *cmd);
 int lx_cmd_inspect(struct lx_cmd *cmd);
 int lx_cmd_ls(struct lx_cmd *cmd);
+int lx_cmd_serve(struct lx_cmd *cmd);
 int lx_cmd_verify(struct lx_cmd *cmd);
 int lx_cmd_version(struct lx_cmd *cmd);
 

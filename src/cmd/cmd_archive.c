@@ -9,6 +9,7 @@
 
 #include <pwd.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -62,6 +63,16 @@ static void draw_progress(struct lx_telling *t, int64_t rows)
     t->drawn = true;
 }
 
+void lx_telling_say(struct lx_telling *t, enum lx_log_level level, const char *format, ...)
+{
+    char line[LX_ERR_TEXT];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    say(t, level, line);
+}
+
 static void say_hinted(struct lx_telling *t, enum lx_log_level level, const char *text,
                        const char *hint)
 {
@@ -79,6 +90,8 @@ static void tell(void *context, const struct lx_event *event)
     struct lx_telling *t = context;
     char line[LX_MAX_NAME * 4 + 64];
     long long rows = (long long)event->rows;
+    if (t->watch != NULL)
+        t->watch->look(t->watch->context, event, t->report);
     switch (event->kind) {
     case LX_EVENT_NOTE: say_hinted(t, LX_LOG_INFO, event->text, event->more); return;
     case LX_EVENT_WARNING:
@@ -151,8 +164,7 @@ static void stages_text(const struct lx_archive_report *r, char *text, size_t si
     }
 }
 
-/* For logs: how fast, and where the time went. */
-static void say_speed(struct lx_telling *t, const struct lx_archive_report *r)
+void lx_telling_say_speed(struct lx_telling *t, const struct lx_archive_report *r)
 {
     char line[512], took[LX_SHORT_TEXT], stages[256];
     int64_t ms = r->last_ms - r->first_ms;
@@ -400,10 +412,13 @@ static void say_error(struct lx_telling *t, const char *what, const struct lx_er
     }
 }
 
-static enum lx_status open_all(struct lx_cmd *cmd, struct lx_err *err)
+static enum lx_status open_all(const struct lx_telling *t, struct lx_err *err)
 {
+    struct lx_cmd *cmd = t->cmd;
     LX_TRY(lx_cmd_open_clickhouse(cmd, err));
     LX_TRY(lx_cmd_open_store(cmd, err));
+    if (t->watch != NULL)
+        LX_TRY(t->watch->opened(t->watch->context, &cmd->store, err));
     LX_TRY(lx_cmd_open_pool(cmd, err));
     return lx_cmd_open_ledger(cmd, err);
 }
@@ -417,29 +432,41 @@ static void say_start(struct lx_telling *t)
     say(t, LX_LOG_INFO, line);
 }
 
+enum lx_status lx_archive_told(struct lx_telling *t, bool dry_run, struct lx_archive_report *report,
+                               struct lx_err *err)
+{
+    struct lx_archive_options options;
+    *report = (struct lx_archive_report){.first_ms = lx_clock_now(&t->cmd->clock)};
+    t->report = report;
+    say_start(t);
+    enum lx_status status = open_all(t, err);
+    if (status == LX_OK) {
+        lx_archive_options_fill(t->cmd, t, &options);
+        options.dry_run = dry_run;
+        status = lx_archive_run(&options, report, err);
+    } else {
+        report->last_ms = lx_clock_now(&t->cmd->clock);
+    }
+    clear_progress(t);
+    t->report = NULL;
+    if (status != LX_OK)
+        say_error(t, "Archival job failed", err);
+    else if (report->delete_refused)
+        say_error(t, "ClickHouse DELETE failed", &report->refusal);
+    return status;
+}
+
 int lx_cmd_archive(struct lx_cmd *cmd)
 {
     struct lx_telling t;
-    struct lx_archive_options options;
-    struct lx_archive_report report = {0};
+    struct lx_archive_report report;
     struct lx_err err = LX_ERR_INIT;
     bool dry_run = lx_cmd_flag(cmd, "--dry-run");
     if (!lx_cmd_args_done(cmd, 0))
         return LX_EXIT_USAGE;
     lx_telling_init(&t, cmd,
                     cmd->config->target.is_directory ? cmd->config->target.directory : NULL);
-    say_start(&t);
-    enum lx_status status = open_all(cmd, &err);
-    if (status == LX_OK) {
-        lx_archive_options_fill(cmd, &t, &options);
-        options.dry_run = dry_run;
-        status = lx_archive_run(&options, &report, &err);
-    }
-    clear_progress(&t);
-    if (status != LX_OK)
-        say_error(&t, "Archival job failed", &err);
-    else if (report.delete_refused)
-        say_error(&t, "ClickHouse DELETE failed", &report.refusal);
+    enum lx_status status = lx_archive_told(&t, dry_run, &report, &err);
     if (cmd->json && lx_cmd_print_json(report_json(&report, &err, dry_run)) != LX_EXIT_DONE)
         return LX_EXIT_FAILED;
     if (!cmd->json && status == LX_OK && dry_run)
@@ -447,7 +474,7 @@ int lx_cmd_archive(struct lx_cmd *cmd)
     else if (cmd->terminal && status == LX_OK)
         print_summary(cmd, &report);
     else if (!cmd->json && status == LX_OK)
-        say_speed(&t, &report);
+        lx_telling_say_speed(&t, &report);
     if (status != LX_OK)
         return lx_cmd_exit_of(&err);
     return report.delete_refused ? LX_EXIT_NOT_DELETED : LX_EXIT_DONE;
