@@ -61,7 +61,10 @@ static enum lx_status put_again(struct lx_ledger *ledger, const char *key, const
     if (!same)
         return refuse(ledger, "a second PUT of one key replaced the first", err);
     *again = status != LX_E_EXISTS;
-    return *again ? status : LX_OK;
+    if (*again)
+        return status;
+    lx_err_clear(err);
+    return LX_OK;
 }
 
 enum lx_status lx_ledger_probe(struct lx_ledger *ledger, struct lx_err *err)
