@@ -18,7 +18,26 @@
 /* -- names --------------------------------------------------------------------------------- */
 
 /* PREFIX/YYYY-MM/events_YYYYMMDD_HHMMSS.parquet: month of the events, time of the run, UTC; then
- * _1, _2, … A name that another writer took is skipped: the conditional PUT decides. */
+ * _1, _2, …: */
+static enum lx_status make_key(struct lx_run *run, int64_t month, int number, char key[LX_MAX_NAME],
+                               struct lx_err *err)
+{
+    struct lx_civil now = lx_civil_of_ms(run->started_ms);
+    char suffix[16] = "";
+    if (number > 0)
+        snprintf(suffix, sizeof suffix, "_%d", number);
+    int size =
+        snprintf(key, LX_MAX_NAME, "%s/%04lld-%02d/%s_%04lld%02u%02u_%02u%02u%02u%s.parquet",
+                 run->o->prefix, (long long)lx_floor_div(month, 12),
+                 (int)(month - lx_floor_div(month, 12) * 12) + 1, run->word, (long long)now.year,
+                 now.month, now.day, now.hour, now.minute, now.second, suffix);
+    return size > 0 && size < LX_MAX_NAME
+               ? LX_OK
+               : lx_err_set(err, LX_E_LIMIT, "the name of a file is too long: %s", key);
+}
+
+/* A name that another writer took is skipped: the conditional PUT decides. So is one that was ever
+ * removed from the log (vacuum took what another writer of this second had left). */
 static enum lx_status next_key(struct lx_run *run, int64_t month, char key[LX_MAX_NAME],
                                struct lx_err *err)
 {
@@ -32,19 +51,10 @@ static enum lx_status next_key(struct lx_run *run, int64_t month, char key[LX_MA
         run->months = grown;
         run->months[run->month_count++] = (struct lx_month_name){.month = month};
     }
-    int number = run->months[i].next++;
-    struct lx_civil now = lx_civil_of_ms(run->started_ms);
-    char suffix[16] = "";
-    if (number > 0)
-        snprintf(suffix, sizeof suffix, "_%d", number);
-    int size =
-        snprintf(key, LX_MAX_NAME, "%s/%04lld-%02d/%s_%04lld%02u%02u_%02u%02u%02u%s.parquet",
-                 run->o->prefix, (long long)lx_floor_div(month, 12),
-                 (int)(month - lx_floor_div(month, 12) * 12) + 1, run->word, (long long)now.year,
-                 now.month, now.day, now.hour, now.minute, now.second, suffix);
-    return size > 0 && size < LX_MAX_NAME
-               ? LX_OK
-               : lx_err_set(err, LX_E_LIMIT, "the name of a file is too long: %s", key);
+    do
+        LX_TRY(make_key(run, month, run->months[i].next++, key, err));
+    while (lx_ledger_was_removed(run->o->ledger, key));
+    return LX_OK;
 }
 
 /* -- opening ------------------------------------------------------------------------------- */
@@ -99,6 +109,7 @@ static enum lx_status put_metadata(struct lx_batch *batch, struct lx_err *err)
         {"lynex.schema", lx_buf_view(&batch->schema_json)},
         {"lynex.schema.id", lx_str_of(batch->schema->id)},
         {"lynex.create", lx_str_of(run->table->create_sql)},
+        {"lynex.time_column", lx_str_of(run->table->time_column)},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
         LX_TRY(lx_parquet_writer_metadata(batch->file.writer, lx_str_of(pairs[i].key),
@@ -361,34 +372,6 @@ static enum lx_status name_ranges(struct lx_batch *batch, struct lx_err *err)
     return LX_OK;
 }
 
-/* {"event_id":[[offset,bytes],…]}: where each row group's filter lies, so that a look-up needs no
- * footer. NULL: none, or out of memory, which only costs that. */
-static char *bloom_tag(const struct lx_parquet_file_info *info)
-{
-    json_t *all = json_object();
-    for (size_t c = 0; all != NULL && c < info->column_count; c++) {
-        json_t *list = json_array();
-        for (size_t g = 0; list != NULL && g < info->row_group_count; g++) {
-            const struct lx_parquet_chunk *chunk = &info->row_groups[g].chunks[c];
-            if (chunk->bloom_offset > 0)
-                json_array_append_new(
-                    list, json_pack("[I,i]", (json_int_t)chunk->bloom_offset, chunk->bloom_bytes));
-        }
-        if (json_array_size(list) > 0)
-            json_object_set(all, info->columns[c].path, list);
-        json_decref(list);
-    }
-    char *inner = json_object_size(all) > 0 ? json_dumps(all, JSON_COMPACT) : NULL;
-    json_decref(all);
-    json_t *tags = inner != NULL ? json_pack("{s:s}", "lynex.bloom", inner) : NULL;
-    char *text = tags != NULL ? json_dumps(tags, JSON_COMPACT) : NULL;
-    char *copy = text != NULL ? lx_strdup(text) : NULL;
-    json_decref(tags);
-    free(inner);
-    free(text);
-    return copy;
-}
-
 static enum lx_status list_file(struct lx_batch *batch, const struct lx_parquet_file_info *info,
                                 const struct lx_object *object, const struct lx_proof *proof,
                                 struct lx_err *err)
@@ -409,7 +392,7 @@ static enum lx_status list_file(struct lx_batch *batch, const struct lx_parquet_
         .modified_ms = lx_clock_now(&batch->run->o->clock),
         .stats = stats != NULL ? lx_strdup(stats) : NULL,
         .etag = object->etag[0] != 0 ? lx_strdup(object->etag) : NULL,
-        .tags = bloom_tag(info),
+        .tags = lx_file_bloom_tag(info),
     };
     free(stats);
     lx_proof_sums(proof, &file->rows, &file->sum, &file->xor);

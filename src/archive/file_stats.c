@@ -5,10 +5,12 @@
  * maximum was cut, there is none. */
 #include "archive/file_stats.h"
 
+#include "base/alloc.h"
 #include "base/civil.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define MAX_TEXT 32 /* bytes of a text bound */
 
@@ -121,7 +123,8 @@ char *lx_file_stats(const struct lx_parquet_field *fields, const struct lx_parqu
     for (size_t i = 0; good && i < info->column_count; i++) {
         const struct lx_parquet_column_info *column = &info->columns[i];
         const struct lx_parquet_bounds *b = &column->bounds;
-        good = put(nulls, fields[i].name, json_integer(column->null_count));
+        if (column->null_count >= 0)
+            good = put(nulls, fields[i].name, json_integer(column->null_count));
         if (is_float(&fields[i]) && column->nan_count != 0)
             continue; /* a NaN is above every bound for some readers, and outside for others */
         if (good && b->has_min)
@@ -138,4 +141,30 @@ char *lx_file_stats(const struct lx_parquet_field *fields, const struct lx_parqu
     json_decref(max);
     json_decref(nulls);
     return result;
+}
+
+char *lx_file_bloom_tag(const struct lx_parquet_file_info *info)
+{
+    json_t *all = json_object();
+    for (size_t c = 0; all != NULL && c < info->column_count; c++) {
+        json_t *list = json_array();
+        for (size_t g = 0; list != NULL && g < info->row_group_count; g++) {
+            const struct lx_parquet_chunk *chunk = &info->row_groups[g].chunks[c];
+            if (chunk->bloom_offset > 0)
+                json_array_append_new(
+                    list, json_pack("[I,i]", (json_int_t)chunk->bloom_offset, chunk->bloom_bytes));
+        }
+        if (json_array_size(list) > 0)
+            json_object_set(all, info->columns[c].path, list);
+        json_decref(list);
+    }
+    char *inner = json_object_size(all) > 0 ? json_dumps(all, JSON_COMPACT) : NULL;
+    json_decref(all);
+    json_t *tags = inner != NULL ? json_pack("{s:s}", "lynex.bloom", inner) : NULL;
+    char *text = tags != NULL ? json_dumps(tags, JSON_COMPACT) : NULL;
+    char *copy = text != NULL ? lx_strdup(text) : NULL;
+    json_decref(tags);
+    free(inner);
+    free(text);
+    return copy;
 }

@@ -26,6 +26,27 @@ const struct lx_command lx_commands[] = {
      "  PREFIX      only files whose path starts so\n"
      "  --json      as JSON\n",
      lx_cmd_verify},
+    {"audit", "", "who deleted what, when, on which guard's answer, from the ledger",
+     "  --since DATE   only from then on: 2026-01-31, or 2026-01-31T12:00:00\n"
+     "  --json         as JSON, with each statement and all of each answer\n",
+     lx_cmd_audit},
+    {"vacuum", "", "delete what abandoned batches left in the store; without --yes only look",
+     "  --yes           do it: first a version of the log removes the paths, then they go\n"
+     "  --min-age HOURS leave what is younger (24): the work of a run that goes on is spared\n"
+     "  --removed       also files that the log listed once: old versions of the table show them\n"
+     "  --quarantine    also _quarantine/, files whose proof failed\n"
+     "  --unproven      also files with rows that no listed file holds; read docs/ledger.md first\n"
+     "  --json          as JSON\n",
+     lx_cmd_vacuum},
+    {"ledger", "check | rebuild",
+     "check the log version by version; make it anew where it was lost",
+     "  check           what is there, what is missing, broken or another program's\n"
+     "  rebuild         what the files say, each read again and re-proved; writes nothing\n"
+     "  rebuild --write a new log, where there is none; the next run compares by content\n"
+     "  --leave FILE    leave this file out (as often as needed)\n"
+     "  --keep-all      rows that stand in several files are twins: keep them all\n"
+     "  --json          as JSON\n",
+     lx_cmd_ledger},
     {"inspect", "FILE", "show a Parquet file: schema, row groups, encodings, sizes per column",
      "  FILE        a path in the archive (events/2026-01/….parquet) or of a local file\n"
      "  --json      as JSON\n",
@@ -62,6 +83,21 @@ bool lx_cmd_flag(struct lx_cmd *cmd, const char *name)
     }
     cmd->arg_count = kept;
     return found;
+}
+
+const char *lx_cmd_option(struct lx_cmd *cmd, const char *name)
+{
+    char **args;
+    memcpy(&args, &cmd->args, sizeof args);
+    for (size_t i = 0; i + 1 < cmd->arg_count; i++) {
+        if (strcmp(args[i], name) != 0)
+            continue;
+        const char *value = args[i + 1];
+        memmove(&args[i], &args[i + 2], (cmd->arg_count - i - 2) * sizeof *args);
+        cmd->arg_count -= 2;
+        return value;
+    }
+    return NULL;
 }
 
 const char *lx_cmd_operand(const struct lx_cmd *cmd, size_t n)

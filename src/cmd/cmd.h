@@ -64,6 +64,8 @@ int lx_main(int argc, char **argv, char **environment);
 
 /* Takes `--name` out of the arguments; false where it is not there. */
 bool lx_cmd_flag(struct lx_cmd *cmd, const char *name);
+/* Takes `--name VALUE` out of the arguments; NULL where it is not there. */
+const char *lx_cmd_option(struct lx_cmd *cmd, const char *name);
 /* After all flags were taken: anything that still begins with '-' is wrong usage; so are more than
  * `operands` others. Says so. */
 LX_MUST_CHECK bool lx_cmd_args_done(struct lx_cmd *cmd, size_t operands);
@@ -90,13 +92,16 @@ int lx_cmd_print_json(json_t *document);
 /* -- the commands -------------------------------------------------------------------------- */
 
 int lx_cmd_archive(struct lx_cmd *cmd);
+int lx_cmd_audit(struct lx_cmd *cmd);
 int lx_cmd_config(struct lx_cmd *cmd);
 int lx_cmd_demo(struct lx_cmd *cmd);
 int lx_cmd_help(struct lx_cmd *cmd);
 int lx_cmd_iam(struct lx_cmd *cmd);
 int lx_cmd_inspect(struct lx_cmd *cmd);
+int lx_cmd_ledger(struct lx_cmd *cmd);
 int lx_cmd_ls(struct lx_cmd *cmd);
 int lx_cmd_serve(struct lx_cmd *cmd);
+int lx_cmd_vacuum(struct lx_cmd *cmd);
 int lx_cmd_verify(struct lx_cmd *cmd);
 int lx_cmd_version(struct lx_cmd *cmd);
 

@@ -371,22 +371,6 @@ static void tell_next(const struct demo *d, const char *program)
            d->dir);
 }
 
-/* Takes `--name VALUE` out of the arguments. */
-static const char *option(struct lx_cmd *cmd, const char *name)
-{
-    char **args;
-    memcpy(&args, &cmd->args, sizeof args);
-    for (size_t i = 0; i + 1 < cmd->arg_count; i++) {
-        if (strcmp(args[i], name) != 0)
-            continue;
-        const char *value = args[i + 1];
-        memmove(&args[i], &args[i + 2], (cmd->arg_count - i - 2) * sizeof *args);
-        cmd->arg_count -= 2;
-        return value;
-    }
-    return NULL;
-}
-
 static enum lx_status make_directory(struct demo *d, const char *wanted, struct lx_err *err)
 {
     const char *tmp = getenv("TMPDIR");
@@ -417,7 +401,7 @@ int lx_cmd_demo(struct lx_cmd *cmd)
 {
     struct demo d = {.cmd = cmd, .rows = DEFAULT_ROWS, .after_days = 30};
     struct lx_err err = LX_ERR_INIT;
-    const char *rows = option(cmd, "--rows"), *dir = option(cmd, "--dir");
+    const char *rows = lx_cmd_option(cmd, "--rows"), *dir = lx_cmd_option(cmd, "--dir");
     if (!lx_cmd_args_done(cmd, 0))
         return LX_EXIT_USAGE;
     if (rows != NULL &&

@@ -89,6 +89,19 @@ bool lx_ledger_was_removed(const struct lx_ledger *ledger, const char *path)
     return lx_ledger_map_get(&ledger->tables.removed, lx_str_of(path)) != NULL;
 }
 
+bool lx_ledger_removal(const struct lx_ledger *ledger, const char *path, struct lx_removal *removal)
+{
+    const struct lx_removed_node *node =
+        lx_ledger_map_get(&ledger->tables.removed, lx_str_of(path));
+    if (node == NULL)
+        return false;
+    /* A fence has neither a size nor a change of data. */
+    *removal = (struct lx_removal){.version = node->version,
+                                   .at_ms = node->deleted_ms,
+                                   .listed = node->size >= 0 || node->data_change};
+    return true;
+}
+
 struct walk {
     int64_t version;
     lx_ledger_visit visit;

@@ -134,6 +134,13 @@ const struct lx_segment *lx_ledger_live(const struct lx_ledger *ledger, const ch
 const struct lx_segment *lx_ledger_ended(const struct lx_ledger *ledger, const char *id);
 /* Was this path ever removed? Then it may never be added again. */
 bool lx_ledger_was_removed(const struct lx_ledger *ledger, const char *path);
+/* By which remove, the last one; false where it never was. */
+struct lx_removal {
+    int64_t version, at_ms;
+    bool listed; /* a version listed the file; false: a fence */
+};
+bool lx_ledger_removal(const struct lx_ledger *ledger, const char *path,
+                       struct lx_removal *removal);
 /* The object's key: `path` with its %XX decoded once (RFC 2396), appended. Paths that lynex writes
  * are their own keys. LX_E_FORMAT: no path within the root. */
 LX_MUST_CHECK enum lx_status lx_ledger_path_key(const char *path, struct lx_buf *key,
