@@ -184,6 +184,14 @@ static enum lx_status absent(const char *key, struct lx_err *err)
 
 /* -- the driver ---------------------------------------------------------------------------- */
 
+static void flip_bit(void *bytes, size_t size, uint64_t flip)
+{
+    if (flip == 0 || size == 0)
+        return;
+    uint64_t bit = (flip - 1) % ((uint64_t)size * 8);
+    ((uint8_t *)bytes)[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+}
+
 static enum lx_status keep_for_later(struct lx_mem_bucket *bucket, const struct late *late)
 {
     struct late *grown = lx_realloc(bucket->late, (bucket->late_count + 1) * sizeof *grown);
@@ -225,6 +233,7 @@ static enum lx_status put(struct client *client, const char *key, const void *by
         return lost(&call, err);
     if (!make_object(key, bytes, size, &late.object))
         return lx_err_memory(err);
+    flip_bit(late.object.bytes, size, verdict.flip);
     pthread_mutex_lock(&bucket->lock);
     enum lx_status status = LX_OK;
     client->counts.puts++;
@@ -292,8 +301,22 @@ static enum lx_status mem_upload_finish(void *self, void *upload, struct lx_obje
     struct upload *from = upload;
     enum lx_status status =
         put(self, from->key, from->bytes.data, from->bytes.len, &from->put, described, err);
-    free_upload(from);
+    if (status != LX_E_EXISTS) /* else it waits for another key */
+        free_upload(from);
     return status;
+}
+
+static enum lx_status mem_upload_rekey(void *self, void *upload, const char *key,
+                                       struct lx_err *err)
+{
+    (void)self;
+    struct upload *from = upload;
+    char *copy = lx_strdup(key);
+    if (copy == NULL)
+        return lx_err_memory(err);
+    lx_free(from->key);
+    from->key = copy;
+    return LX_OK;
 }
 
 static void mem_upload_abort(void *self, void *upload)
@@ -304,10 +327,12 @@ static void mem_upload_abort(void *self, void *upload)
 
 /* Asks the hook about an operation that changes nothing; LX_OK: go on, and then hand `fate` on. */
 static enum lx_status ask_reading(struct client *client, enum lx_mem_op op, const char *key,
-                                  struct lx_err *err)
+                                  uint64_t *flip, struct lx_err *err)
 {
     struct lx_mem_call call = {.op = op, .key = key};
     struct lx_mem_verdict verdict = ask(client, &call);
+    if (flip != NULL)
+        *flip = verdict.flip;
     if (verdict.fate == LX_MEM_REFUSED)
         return refused(&call, verdict, err);
     return verdict.fate == LX_MEM_DONE ? LX_OK : lost(&call, err);
@@ -317,7 +342,8 @@ static enum lx_status mem_read(void *self, const char *key, int64_t offset, void
                                size_t size, struct lx_err *err)
 {
     struct client *client = self;
-    LX_TRY(ask_reading(client, LX_MEM_GET, key, err));
+    uint64_t flip = 0;
+    LX_TRY(ask_reading(client, LX_MEM_GET, key, &flip, err));
     pthread_mutex_lock(&client->bucket->lock);
     enum lx_status status = LX_OK;
     const struct object *object = visible(client->bucket, key);
@@ -331,8 +357,10 @@ static enum lx_status mem_read(void *self, const char *key, int64_t offset, void
                             offset, size);
     else if (size != 0)
         memcpy(bytes, object->bytes + offset, size);
-    if (status == LX_OK)
+    if (status == LX_OK) {
         client->counts.bytes_in += (int64_t)size;
+        flip_bit(bytes, size, flip);
+    }
     pthread_mutex_unlock(&client->bucket->lock);
     return status;
 }
@@ -341,7 +369,8 @@ static enum lx_status mem_get(void *self, const char *key, struct lx_buf *bytes,
                               struct lx_object *described, struct lx_err *err)
 {
     struct client *client = self;
-    LX_TRY(ask_reading(client, LX_MEM_GET, key, err));
+    uint64_t flip = 0;
+    LX_TRY(ask_reading(client, LX_MEM_GET, key, &flip, err));
     pthread_mutex_lock(&client->bucket->lock);
     enum lx_status status = LX_OK;
     const struct object *object = visible(client->bucket, key);
@@ -356,6 +385,8 @@ static enum lx_status mem_get(void *self, const char *key, struct lx_buf *bytes,
             lx_err_set(err, status, "%s: %zu bytes", key, object->size);
         else
             describe(object, described);
+        if (status == LX_OK && object->size != 0)
+            flip_bit(bytes->data + bytes->len - object->size, object->size, flip);
     }
     pthread_mutex_unlock(&client->bucket->lock);
     return status;
@@ -365,7 +396,7 @@ static enum lx_status mem_head(void *self, const char *key, struct lx_object *de
                                struct lx_err *err)
 {
     struct client *client = self;
-    LX_TRY(ask_reading(client, LX_MEM_HEAD, key, err));
+    LX_TRY(ask_reading(client, LX_MEM_HEAD, key, NULL, err));
     pthread_mutex_lock(&client->bucket->lock);
     const struct object *object = visible(client->bucket, key);
     client->counts.heads++;
@@ -432,7 +463,7 @@ static enum lx_status mem_list(void *self, const char *prefix, const char *after
     struct client *client = self;
     char last[LX_MAX_NAME + 1], key[LX_MAX_NAME + 1];
     struct lx_object described;
-    LX_TRY(ask_reading(client, LX_MEM_LIST, prefix, err));
+    LX_TRY(ask_reading(client, LX_MEM_LIST, prefix, NULL, err));
     client->counts.lists++;
     while (next_listed(client->bucket, prefix, after, key, &described)) {
         LX_TRY(visit(context, key, &described, err));
@@ -463,6 +494,7 @@ static const struct lx_store_driver driver = {
     .put = mem_put,
     .upload_begin = mem_upload_begin,
     .upload_write = mem_upload_write,
+    .upload_rekey = mem_upload_rekey,
     .upload_finish = mem_upload_finish,
     .upload_abort = mem_upload_abort,
     .read = mem_read,

@@ -46,6 +46,8 @@ enum lx_mem_fate {
 struct lx_mem_verdict {
     enum lx_mem_fate fate;
     enum lx_status status; /* REFUSED */
+    uint64_t flip; /* PUT, GET: one bit of what is stored or read is wrong: 1 + any number, taken
+                      modulo the size; 0: none */
 };
 typedef struct lx_mem_verdict (*lx_mem_hook)(void *context, const struct lx_mem_call *call);
 
