@@ -11,11 +11,10 @@
 
 #define LX_PAGE_MAX_CONNECTIONS 32
 #define LX_PAGE_MAX_REQUEST ((size_t)32 * 1024) /* bytes of buffers of one connection */
-* /
 #define LX_PAGE_IDLE_SECONDS 10
 #define LX_PAGE_MAX_TEXT ((size_t)1024 * 1024)
 
-    struct lx_page {
+struct lx_page {
     const char *path, *content_type;
     /* Appends the page; *code is 200 unless it says otherwise. */
     enum lx_status (*make)(void *context, struct lx_buf *text, unsigned *code);
