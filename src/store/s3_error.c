@@ -12,6 +12,7 @@ enum help {
     HELP_CLOCK,
     HELP_QUOTA,
     HELP_FROZEN,
+    HELP_LATER, /* its own trouble */
     HELP_PRECONDITION
 };
 
@@ -37,7 +38,7 @@ static const struct known codes[] = {
     {"NoSuchUpload", LX_E_NOTFOUND, false, HELP_NONE},
     {"NotFound", LX_E_NOTFOUND, false, HELP_NONE},
     {"PreconditionFailed", LX_E_EXISTS, false, HELP_NONE},
-    {"ConditionalRequestConflict", LX_E_BUSY, true, HELP_NONE},
+    {"ConditionalRequestConflict", LX_E_BUSY, true, HELP_LATER},
     {"OperationAborted", LX_E_BUSY, true, HELP_NONE},
     {"QuotaExceeded", LX_E_NOSPACE, false, HELP_QUOTA},
     {"StorageQuotaExceeded", LX_E_NOSPACE, false, HELP_QUOTA},
@@ -45,10 +46,10 @@ static const struct known codes[] = {
     {"XMinioAdminBucketQuotaExceeded", LX_E_NOSPACE, false, HELP_QUOTA},
     {"InvalidObjectState", LX_E_REFUSED, false, HELP_FROZEN},
     {"NotImplemented", LX_E_UNSUPPORTED, false, HELP_PRECONDITION},
-    {"InternalError", LX_E_BUSY, true, HELP_NONE},
-    {"ServiceUnavailable", LX_E_BUSY, true, HELP_NONE},
-    {"SlowDown", LX_E_BUSY, true, HELP_NONE},
-    {"Throttling", LX_E_BUSY, true, HELP_NONE},
+    {"InternalError", LX_E_BUSY, true, HELP_LATER},
+    {"ServiceUnavailable", LX_E_BUSY, true, HELP_LATER},
+    {"SlowDown", LX_E_BUSY, true, HELP_LATER},
+    {"Throttling", LX_E_BUSY, true, HELP_LATER},
     {"RequestTimeout", LX_E_TIMEOUT, true, HELP_NONE},
     {"IncompleteBody", LX_E_NETWORK, true, HELP_NONE},
     /* The bytes were damaged on their way: worth a second try, and never stored. */
@@ -67,14 +68,14 @@ static struct known of_status(int status)
     case 409: return (struct known){"Conflict", LX_E_BUSY, true, HELP_NONE};
     case 412: return (struct known){"PreconditionFailed", LX_E_EXISTS, false, HELP_NONE};
     case 416: return (struct known){"InvalidRange", LX_E_FORMAT, false, HELP_NONE};
-    case 429: return (struct known){"TooManyRequests", LX_E_BUSY, true, HELP_NONE};
+    case 429: return (struct known){"TooManyRequests", LX_E_BUSY, true, HELP_LATER};
     case 408: return (struct known){"RequestTimeout", LX_E_TIMEOUT, true, HELP_NONE};
     case 501: return (struct known){"NotImplemented", LX_E_UNSUPPORTED, false, HELP_PRECONDITION};
     case 507: return (struct known){"InsufficientStorage", LX_E_NOSPACE, false, HELP_QUOTA};
     default: break;
     }
     if (status >= 500)
-        return (struct known){"", LX_E_BUSY, true, HELP_NONE};
+        return (struct known){"", LX_E_BUSY, true, HELP_LATER};
     return (struct known){"", LX_E_REMOTE, false, HELP_NONE};
 }
 
@@ -119,8 +120,12 @@ static void hint(struct lx_s3 *s3, const struct lx_s3_call *call, enum help help
         lx_err_hint(err, "raise the quota or make room; nothing is lost, and the next run goes on");
         return;
     case HELP_FROZEN:
-        lx_err_hint(err,
-                    "the object must be restored from its storage class before it can be read");
+        lx_err_hint(err, "the object lies in a class that must be restored before it can be read "
+                         "(aws s3api restore-object); new files go to S3_STORAGE_CLASS");
+        return;
+    case HELP_LATER:
+        lx_err_hint(err, "the store is in trouble or asks for less load; nothing is lost, and the "
+                         "next run goes on");
         return;
     case HELP_PRECONDITION:
         lx_err_hint(err, "the store lacks a part of the S3 protocol that this needs; where it is "
