@@ -284,6 +284,13 @@ static enum lx_status complete(struct lx_s3 *s3, struct s3_upload *upload, struc
     lx_buf_free(&body);
     LX_TRY(status);
     LX_TRY(head_key(s3, upload, &answer, err));
+    if (answer.object.size == 0 && upload->size != 0) {
+        lx_err_set(err, LX_E_REMOTE, "%s: the store has forgotten the upload (NoSuchUpload)",
+                   upload->key);
+        lx_err_hint(err, "somebody, or a lifecycle rule for incomplete uploads, took its parts "
+                         "away; nothing is lost, and the next run goes on");
+        return LX_E_REMOTE;
+    }
     if (answer.object.size != upload->size)
         return lx_err_set(err, LX_E_CORRUPT, "%s has %lld bytes in the store, %lld were sent",
                           upload->key, (long long)answer.object.size, (long long)upload->size);
