@@ -167,8 +167,12 @@ fault_hits() { curl -s "http://127.0.0.1:$1/-/hits" | paste -sd ' '; }
 # freed), all old rows of one month. `s` and `n` are names that statements may trip over.
 little_table() { # NAME
     sql "CREATE TABLE prod.$1 (n Int64, at DateTime('UTC'), s String) ENGINE = MergeTree PARTITION BY intDiv(n, 100) ORDER BY n"
+    if [ -n "${LITTLE_LIKE:-}" ]; then
+        sql "INSERT INTO prod.$1 SELECT * FROM prod.$LITTLE_LIKE"
+        return
+    fi
     sql "INSERT INTO prod.$1 SELECT number, toDateTime('$LITTLE_DAY', 'UTC') - toIntervalDay(if(number < 160, 60, 1)) + number,
-        hex(sipHash64(number)) FROM numbers(200)"
+        ${LITTLE_TEXT:-hex(sipHash64(number))} FROM numbers(200)"
 }
 LITTLE_DAY=$(date -u +%F)
 # What the table and its archive hold together: rows, the sum of their hashes, most copies of a row in the
@@ -187,16 +191,37 @@ little_safe() { # NAME ROOT
     held=$(little_held "$1" "$2")
     [[ $held =~ ^"$LITTLE_ALL "[01]" "[01]" " ]] || echo "after the fault: $held, not $LITTLE_ALL each once"
 }
-# After a run without faults: all of it done. LITTLE_ALL is set by the first table.
+# After a run without faults: all of it done.
 little_done() { # NAME ROOT
     local held
     held=$(little_held "$1" "$2")
     [ "$held" = "$LITTLE_ALL 1 1 40 160" ] || echo "after the next run: $held, not $LITTLE_ALL 1 1 40 160"
 }
-little_setup() {
+# The first such table; others are like it. LITTLE_TEXT: an expression for longer texts.
+little_setup() { # [NAME]
+    local name=${1:-pattern}
     sql "CREATE DATABASE IF NOT EXISTS prod ENGINE = Atomic"
-    little_table pattern
-    LITTLE_ALL=$(sql "SELECT count(), sum(cityHash64(n, toUnixTimestamp(at), s)) FROM prod.pattern" | tr '\t' ' ')
+    LITTLE_LIKE='' little_table "$name"
+    LITTLE_LIKE=$name
+    LITTLE_ALL=$(sql "SELECT count(), sum(cityHash64(n, toUnixTimestamp(at), s)) FROM prod.$name" | tr '\t' ' ')
+}
+
+# Takes over the results of a part of the test that ran in the background.
+results_of() { # FILE
+    local line what='' details=()
+    while IFS= read -r line; do
+        case $line in
+            "#"*) details+=("${line#\#   }") ; continue ;;
+        esac
+        [ -n "$what" ] && fail "$what" "${details[@]}"
+        what='' details=()
+        case $line in
+            "ok - "*) pass "${line#ok - }" ;;
+            "not ok - "*) what=${line#not ok - } ;;
+            *) details+=("$line") ;;
+        esac
+    done < "$1"
+    [ -n "$what" ] && fail "$what" "${details[@]}"
 }
 
 # sweep WHAT PORT SETTING STATUSES ACTION…: each exchange of one little run with each of the faults in turn, afresh

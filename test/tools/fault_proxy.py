@@ -113,7 +113,7 @@ class State:
         """Gives the request its number, and the rule for it."""
         with self.lock:
             entry = [len(self.log) + 1, request.method, "-", "passed", request.target,
-                     request.body[:120].decode("latin-1")]
+                     re.sub("[^ -~]", ".", request.body[:120].decode("latin-1"))]
             self.log.append(entry)
             request.number, request.entry = entry[0], entry
             for rule in self.rules:
@@ -483,8 +483,7 @@ class Exchange:
                 if request.target == "/-/hits":
                     text = "".join("%d\n" % rule.hits for rule in self.state.rules)
                 else:
-                    text = "".join("\t".join(str(field).replace("\t", " ").replace("\n", " ").replace("\r", " ")
-                                             for field in entry) + "\n" for entry in self.state.log)
+                    text = "".join("\t".join(map(str, entry)) + "\n" for entry in self.state.log)
         self.give(request, canned(status, [(b"Content-Type", b"text/plain")], text.encode("utf-8", "replace")))
 
     def one(self):
