@@ -18,7 +18,7 @@ static double price_of(enum lx_parquet_effort effort)
     switch (effort) {
     case LX_PARQUET_FAST: return 0.05;
     case LX_PARQUET_BALANCED: return 0.01;
-    case LX_PARQUET_SMALL: return 0.002;
+    case LX_PARQUET_SMALL: return 0.003;
     }
     return 0.01;
 }
@@ -44,7 +44,7 @@ static double encoding_time(enum lx_parquet_encoding encoding, double values, do
 /* Nanoseconds a byte of encoded page. */
 static double compression_time(const struct lx_pq_compression *how, double bytes)
 {
-    static const double zstd[] = {0, 1.4, 1.9, 2.6, 3.2, 5.2, 7.2, 8.0, 9.0, 11.0, 13, 18, 22};
+    static const double zstd[] = {0, 1.4, 2.0, 2.6, 3.2, 5.2, 7.2, 8.0, 9.0, 11.0, 13, 18, 22};
     if (how->codec == LX_PARQUET_UNCOMPRESSED)
         return 0;
     if (how->codec != LX_PARQUET_ZSTD)
@@ -101,8 +101,9 @@ struct trial {
 /* Which compressions may be tried. */
 static void list_ways(struct trial *trial)
 {
-    static const int levels[3][MAX_LEVELS] = {
-        [LX_PARQUET_BALANCED] = {1, 3}, [LX_PARQUET_FAST] = {1}, [LX_PARQUET_SMALL] = {1, 3, 6, 9}};
+    static const int levels[3][MAX_LEVELS] = {[LX_PARQUET_BALANCED] = {1, 2, 3},
+                                              [LX_PARQUET_FAST] = {1},
+                                              [LX_PARQUET_SMALL] = {1, 3, 6, 9}};
     const struct lx_parquet_column_options *column = trial->question->column;
     enum lx_parquet_codec codec = column->codec;
     if (codec != LX_PARQUET_CODEC_AUTO && codec != LX_PARQUET_ZSTD) {
@@ -145,17 +146,27 @@ static void keep_cheaper(struct candidate *best, const struct candidate *other)
         *best = *other;
 }
 
-/* The cheapest compression of what is in scratch->body. `base`: what the encoding cost, `values`:
- * how many are in the body; `factor`: how much larger the body will really be. */
-static enum lx_status try_ways(struct trial *trial, enum lx_parquet_encoding encoding, double base,
-                               double values, double factor, struct candidate *best)
+/* What the encoding of a body costs beside its compression. */
+struct expense {
+    double base;        /* a value */
+    const double *more; /* a value, for each way; NULL: nothing */
+    double values;      /* in the body */
+    double factor;      /* how much larger the body will really be */
+};
+
+/* The cheapest compression of what is in scratch->body. */
+static enum lx_status try_ways(struct trial *trial, enum lx_parquet_encoding encoding,
+                               const struct expense *expense, struct candidate *best)
 {
     double raw = (double)trial->scratch->body.len;
     for (size_t i = 0; i < trial->way_count; i++) {
         double size;
         LX_TRY(packed_size(trial, &trial->ways[i], &size));
-        double bytes = (size + compression_time(&trial->ways[i], raw) * trial->price) * factor;
-        struct candidate here = {encoding, trial->ways[i], base + bytes / values};
+        double bytes = size + compression_time(&trial->ways[i], raw) * trial->price;
+        struct candidate here = {encoding, trial->ways[i],
+                                 expense->base + bytes * expense->factor / expense->values};
+        if (expense->more != NULL)
+            here.cost += expense->more[i];
         keep_cheaper(best, &here);
     }
     return LX_OK;
@@ -179,7 +190,8 @@ static enum lx_status try_encoding(struct trial *trial, enum lx_parquet_encoding
                                &trial->scratch->lengths, body));
     double n = (double)count;
     double time = encoding_time(encoding, n, plain_size(values, count));
-    return try_ways(trial, encoding, time * trial->price / n, n, 1, best);
+    const struct expense expense = {time * trial->price / n, NULL, n, 1};
+    return try_ways(trial, encoding, &expense, best);
 }
 
 /* -- the dictionary ------------------------------------------------------------------------ */
@@ -222,7 +234,7 @@ static double index_bits(double distinct)
     return distinct <= 2 ? 1 : ceil(log2(distinct));
 }
 
-/* Indexes and dictionary page are priced one by one. */
+/* Indexes and dictionary page are priced one by one, with one compression for both. */
 static enum lx_status price_dictionary(struct trial *trial, const struct lx_column *values,
                                        int64_t count, const uint32_t *ids,
                                        const struct lx_pq_dictionary *dictionary,
@@ -230,20 +242,22 @@ static enum lx_status price_dictionary(struct trial *trial, const struct lx_colu
 {
     struct lx_buf *body = &trial->scratch->body;
     double n = (double)count, expected = (double)trial->question->expected_values;
-    double total = expected > n ? expected : n, size;
+    double total = expected > n ? expected : n, page[MAX_LEVELS + 1];
     lx_buf_clear(body);
     LX_TRY(lx_pq_values_encode(LX_PARQUET_PLAIN, trial->question->leaf->field->physical,
                                &dictionary->values, growth->whole, &trial->scratch->lengths, body));
-    LX_TRY(packed_size(trial, &trial->ways[trial->way_count > 1 ? 1 : 0], &size));
-    double page = size * growth->expected / (double)growth->whole / total;
+    for (size_t i = 0; i < trial->way_count; i++) {
+        LX_TRY(packed_size(trial, &trial->ways[i], &page[i]));
+        page[i] *= growth->expected / (double)growth->whole / total;
+    }
     double time =
         encoding_time(LX_PARQUET_RLE_DICTIONARY, n,
                       is_bytes(trial->question->leaf->field) ? plain_size(values, count) : 0);
     lx_buf_clear(body);
     LX_TRY(lx_pq_ids_encode(ids, count, body));
     double wider = index_bits(growth->expected) / index_bits((double)growth->whole);
-    return try_ways(trial, LX_PARQUET_RLE_DICTIONARY, page + time * trial->price / n, n, wider,
-                    best);
+    const struct expense expense = {time * trial->price / n, page, n, wider};
+    return try_ways(trial, LX_PARQUET_RLE_DICTIONARY, &expense, best);
 }
 
 static enum lx_status try_dictionary(struct trial *trial, const struct lx_column *values,
@@ -275,8 +289,11 @@ static size_t list_encodings(const struct lx_pq_question *question,
         LX_PARQUET_DELTA_BINARY_PACKED, LX_PARQUET_BYTE_STREAM_SPLIT, LX_PARQUET_RLE};
     const struct lx_parquet_field *field = question->leaf->field;
     size_t count = 0;
-    encodings[count++] = LX_PARQUET_PLAIN;
-    if (question->file->profile == LX_PARQUET_COMPAT)
+    bool compat = question->file->profile == LX_PARQUET_COMPAT;
+    /* Lengths among the texts are never better than lengths apart from them. */
+    if (compat || !is_bytes(field))
+        encodings[count++] = LX_PARQUET_PLAIN;
+    if (compat)
         return count;
     for (size_t i = 0; i < sizeof all / sizeof all[0] && count < MAX_CANDIDATES; i++)
         if (lx_pq_encoding_fits(all[i], field, question->file->page_v2))
@@ -307,18 +324,18 @@ static enum lx_status refine(struct trial *trial, const struct lx_pq_page *page,
 {
     *best = (struct candidate){.cost = INFINITY};
     LX_TRY(try_encoding(trial, first->encoding, &page->values, page->count, best));
+    struct trial again = *trial;
+    again.ways[0] = best->compression;
+    again.way_count = 1;
     if (second->cost < INFINITY)
-        LX_TRY(try_encoding(trial, second->encoding, &page->values, page->count, best));
+        LX_TRY(try_encoding(&again, second->encoding, &page->values, page->count, best));
     bool leveled = trial->question->column->level == 0 &&
                    trial->question->column->codec != LX_PARQUET_UNCOMPRESSED;
     if (!leveled || best->compression.codec != LX_PARQUET_ZSTD || best->compression.level < 3)
         return LX_OK;
     /* Long matches only: better where texts share long parts and little else. */
     struct candidate longer = {.cost = INFINITY};
-    struct trial again = *trial;
-    again.ways[0] = best->compression;
     again.ways[0].min_match = 7;
-    again.way_count = 1;
     LX_TRY(try_encoding(&again, best->encoding, &page->values, page->count, &longer));
     keep_cheaper(best, &longer);
     return LX_OK;
@@ -406,7 +423,8 @@ enum lx_status lx_pq_choose_for_ids(const struct lx_pq_question *question,
     int64_t count = page->count < SAMPLE_VALUES * 4 ? page->count : SAMPLE_VALUES * 4;
     enum lx_status status = lx_pq_ids_encode(page->ids, count, &scratch->body);
     if (status == LX_OK)
-        status = try_ways(&trial, LX_PARQUET_RLE_DICTIONARY, 0, (double)count, 1, &best);
+        status = try_ways(&trial, LX_PARQUET_RLE_DICTIONARY,
+                          &(struct expense){0, NULL, (double)count, 1}, &best);
     if (status == LX_OK) {
         bool modern =
             is_bytes(question->leaf->field) && question->file->profile == LX_PARQUET_COMPACT;
