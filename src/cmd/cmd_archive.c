@@ -475,6 +475,8 @@ int lx_cmd_archive(struct lx_cmd *cmd)
         print_summary(cmd, &report);
     else if (!cmd->json && status == LX_OK)
         lx_telling_say_speed(&t, &report);
+    if (status == LX_E_UNKNOWN && lx_cancel_asked(cmd->cancel))
+        return LX_EXIT_INTERRUPTED; /* in the middle of a commit, as the message says */
     if (status != LX_OK)
         return lx_cmd_exit_of(&err);
     return report.delete_refused ? LX_EXIT_NOT_DELETED : LX_EXIT_DONE;
