@@ -66,6 +66,7 @@ enum lx_event_kind {
     LX_EVENT_WARNING,  /* text; hint in `more`, may be NULL */
     LX_EVENT_FOUND,    /* rows, bytes: what the plan holds */
     LX_EVENT_NOTHING,  /* nothing is due */
+    LX_EVENT_PART,     /* dry run: text: a part's name; rows of `total` would leave by `more` */
     LX_EVENT_PROGRESS, /* rows done so far, of `total` */
     LX_EVENT_UPLOADED, /* location, rows, bytes */
     LX_EVENT_PROVED,   /* location, rows */

@@ -13,6 +13,7 @@
 #define ROW_GROUP_BYTES (48 * LX_MIB)
 #define ROW_GROUP_RAW_BYTES (384 * LX_MIB)
 #define PENDING_BYTES (24 * LX_MIB)
+#define USUAL_MEMORY ((int64_t)(256 * LX_MIB)) /* of a run: what these sizes are meant for */
 #define MAX_SIDE_BYTES (512 * LX_MIB)
 
 /* -- names --------------------------------------------------------------------------------- */
@@ -36,8 +37,9 @@ static enum lx_status make_key(struct lx_run *run, int64_t month, int number, ch
                : lx_err_set(err, LX_E_LIMIT, "the name of a file is too long: %s", key);
 }
 
-/* A name that another writer took is skipped: the conditional PUT decides. So is one that was ever
- * removed from the log (vacuum took what another writer of this second had left). */
+/* A name that another writer took is skipped: the conditional PUT decides. So is one that the log
+ * lists, whatever the store says, or ever listed (vacuum took what another writer of this second
+ * had left). */
 static enum lx_status next_key(struct lx_run *run, int64_t month, char key[LX_MAX_NAME],
                                struct lx_err *err)
 {
@@ -53,7 +55,8 @@ static enum lx_status next_key(struct lx_run *run, int64_t month, char key[LX_MA
     }
     do
         LX_TRY(make_key(run, month, run->months[i].next++, key, err));
-    while (lx_ledger_was_removed(run->o->ledger, key));
+    while (lx_ledger_file(run->o->ledger, key) != NULL ||
+           lx_ledger_was_removed(run->o->ledger, key));
     return LX_OK;
 }
 
@@ -97,6 +100,21 @@ static bool wants_bloom(const struct lx_archive_options *o, const struct lx_fiel
     return o->bloom_uuids && field->type.kind == LX_CH_UUID;
 }
 
+/* Of each row of a file its hash and segment are kept until it is proven: a quarter of the budget.
+ */
+static int64_t max_file_rows(const struct lx_archive_options *o)
+{
+    return o->memory_bytes / 4 / (int64_t)(sizeof(uint64_t) + sizeof(uint32_t));
+}
+
+/* `bytes` are meant for the usual budget. */
+static int64_t share(const struct lx_archive_options *o, size_t bytes)
+{
+    if (o->memory_bytes >= USUAL_MEMORY)
+        return (int64_t)bytes;
+    return (int64_t)((double)bytes * (double)o->memory_bytes / (double)USUAL_MEMORY);
+}
+
 static enum lx_status put_metadata(struct lx_batch *batch, struct lx_err *err)
 {
     const struct lx_run *run = batch->run;
@@ -134,9 +152,9 @@ static enum lx_status begin_file(struct lx_batch *batch, struct lx_err *err)
         .profile = run->o->profile,
         .effort = run->o->effort,
         .row_group_rows = ROW_GROUP_ROWS,
-        .row_group_bytes = ROW_GROUP_BYTES,
-        .row_group_raw_bytes = ROW_GROUP_RAW_BYTES,
-        .pending_bytes = PENDING_BYTES,
+        .row_group_bytes = share(run->o, ROW_GROUP_BYTES),
+        .row_group_raw_bytes = share(run->o, ROW_GROUP_RAW_BYTES),
+        .pending_bytes = (size_t)share(run->o, PENDING_BYTES),
         .columns = columns,
     };
     enum lx_status status = next_key(run, batch->what->month, file->key, err);
@@ -253,7 +271,8 @@ enum lx_status lx_batch_append(struct lx_batch *batch, const struct lx_column *c
         hashes += now;
         segment_of += now;
         if ((limit > 0 && (int64_t)batch->file.rows >= limit) ||
-            lx_parquet_writer_bytes(batch->file.writer) >= run->o->file_bytes)
+            lx_parquet_writer_bytes(batch->file.writer) >= run->o->file_bytes ||
+            (int64_t)batch->file.rows >= max_file_rows(run->o))
             LX_TRY(lx_batch_end_file(batch, err));
     }
     return LX_OK;
@@ -350,6 +369,12 @@ static enum lx_status put_side_object(struct lx_batch *batch, struct lx_err *err
     if (status == LX_OK)
         status =
             lx_store_put(batch->run->o->store, path, bytes.data, bytes.len, &put, &object, err);
+    if (status == LX_E_UNKNOWN) { /* the name is random: what lies there is ours */
+        lx_err_clear(err);
+        status = lx_store_head(batch->run->o->store, path, &object, err);
+        if (status == LX_OK && object.size != (int64_t)bytes.len)
+            status = lx_err_set(err, LX_E_CORRUPT, "%s is not what was written", path);
+    }
     lx_buf_free(&bytes);
     return status;
 }
@@ -419,6 +444,10 @@ static void quarantine(struct lx_batch *batch, int64_t size, struct lx_err *err)
     bool kept = lx_store_get(store, batch->file.key, &bytes, &object, NULL) == LX_OK &&
                 lx_store_put(store, key, bytes.data, bytes.len, &put, &object, NULL) == LX_OK;
     lx_buf_free(&bytes);
+    /* Not among the good ones: patterns of files would read it. The key is ours: our upload won it,
+     * unless the proof found another's batch there. */
+    if (kept && err != NULL && err->status != LX_E_CONFLICT)
+        (void)!lx_store_delete(store, batch->file.key, NULL);
     lx_err_hint(err,
                 "no row was deleted: all stay in ClickHouse. The file was not recorded%s%s; test "
                 "this machine's memory and the store, then run again",

@@ -97,7 +97,7 @@ static void refuse(struct lx_run *run, const struct lx_err *why)
         run->report->refusal = *why;
 }
 
-/* The breaker of ARCHIVE_MAX_DELETE_ROWS. */
+/* The breaker of ARCHIVE_MAX_DELETE_ROWS, once more: run.c has judged what was planned. */
 static bool within_breaker(const struct deleting *d)
 {
     const struct lx_archive_options *o = d->run->o;
@@ -105,12 +105,7 @@ static bool within_breaker(const struct deleting *d)
     int64_t after = d->run->report->deleted_rows + rows_to_go(d);
     if (o->max_delete_rows == 0 || after <= o->max_delete_rows)
         return true;
-    lx_err_set(&why, LX_E_REFUSED,
-               "this run would delete more than ARCHIVE_MAX_DELETE_ROWS=%lld "
-               "rows (%lld so far)",
-               (long long)o->max_delete_rows, (long long)d->run->report->deleted_rows);
-    lx_err_hint(&why, "the rows are archived and stay in ClickHouse; the next run deletes on, or "
-                      "raise the limit");
+    lx_run_breaker(d->run, after, &why);
     refuse(d->run, &why);
     return false;
 }
@@ -120,8 +115,8 @@ static enum lx_status guard(struct deleting *d, bool whole, size_t *going, struc
 {
     struct lx_run *run = d->run;
     LX_TRY(lx_run_step(run, LX_STEP_GUARD, err));
-    LX_TRY(run->o->hot.ops->row_policy(run->o->hot.self, err));
-    LX_TRY(lx_check_parts(run, d->checks, d->count, whole, err));
+    LX_TRY(lx_run_asked(run, run->o->hot.ops->row_policy(run->o->hot.self, err)));
+    LX_TRY(lx_run_asked(run, lx_check_parts(run, d->checks, d->count, whole, err)));
     *going = 0;
     for (size_t i = 0; i < d->count; i++) {
         const struct lx_check *check = &d->checks[i];

@@ -33,6 +33,7 @@ struct lx_hot_table {
     int64_t now;        /* the server's clock, seconds */
     int64_t started_at; /* now - uptime */
     int64_t ttl_days; /* rows are deleted this many whole days after their time; -1: no such TTL */
+    bool ttl_unclear; /* a rule of it deletes in a way that is not understood */
     char *ttl_sql;    /* the TTL clause, NULL where none */
     int64_t total_rows, total_bytes; /* on disk; -1 unknown */
 };

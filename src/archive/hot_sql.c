@@ -203,7 +203,8 @@ static enum lx_status fill_facts(struct lx_hot_sql *hot, const struct lx_ch_tabl
     if (status == LX_OK)
         status = copy_text(&table->time_column, lx_str_of(hot->time_column));
     if (status == LX_OK)
-        status = lx_hot_ttl_parse(lx_str_of(table->create_sql), &table->ttl_sql, &table->ttl_days);
+        status = lx_hot_ttl_parse(lx_str_of(table->create_sql), &table->ttl_sql, &table->ttl_days,
+                                  &table->ttl_unclear);
     if (status != LX_OK)
         return lx_err_memory(err);
     table->total_rows = (int64_t)lx_ch_u64(answer, 6, 0);

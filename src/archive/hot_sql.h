@@ -27,9 +27,10 @@ LX_MUST_CHECK enum lx_status lx_hot_sql_create(const struct lx_hot_sql_options *
 void lx_hot_sql_free(struct lx_hot_sql *driver);
 
 /* TTL of rows out of a CREATE statement: the clause's text (NULL: none) and after how many whole
- * days the earliest plain deletion comes (-1: none, or not understood). Moves to disks and volumes
+ * days the earliest plain deletion comes (-1: none). *unclear: a rule deletes in a way that is not
+ * understood, be there others or not. Moves to disks and volumes
  * are no deletion. */
 LX_MUST_CHECK enum lx_status lx_hot_ttl_parse(struct lx_str create_sql, char **ttl_sql,
-                                              int64_t *days);
+                                              int64_t *days, bool *unclear);
 
 #endif

@@ -90,8 +90,9 @@ static bool deletes(struct lx_str rule)
     return true;
 }
 
-enum lx_status lx_hot_ttl_parse(struct lx_str create, char **ttl_sql, int64_t *days)
+enum lx_status lx_hot_ttl_parse(struct lx_str create, char **ttl_sql, int64_t *days, bool *unclear)
 {
+    *unclear = false;
     *ttl_sql = NULL;
     *days = -1;
     size_t engine = find_word(create, 0, "ENGINE"); /* TTLs of columns stand before it */
@@ -119,6 +120,7 @@ enum lx_status lx_hot_ttl_parse(struct lx_str create, char **ttl_sql, int64_t *d
         if (c == ',' && (depth == 0 || pos == clause.len)) {
             struct lx_str rule = {clause.ptr + from, pos - from};
             int64_t these = deletes(rule) ? days_of(rule) : -1;
+            *unclear = *unclear || (deletes(rule) && these < 0);
             if (these >= 0 && (*days < 0 || these < *days))
                 *days = these;
             from = pos + 1;

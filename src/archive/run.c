@@ -50,6 +50,28 @@ int64_t lx_run_ms(const struct lx_run *run)
     return lx_clock_monotonic(&run->o->clock);
 }
 
+enum lx_status lx_run_asked(struct lx_run *run, enum lx_status status)
+{
+    run->hot_refused = status == LX_E_BUSY || status == LX_E_REFUSED || status == LX_E_ACCESS;
+    return status;
+}
+
+bool lx_run_elsewhere(const struct lx_run *run, const struct lx_segment *segment)
+{
+    bool replicated = strncmp(run->table->engine, "Replicated", 10) == 0;
+    return replicated && segment->host != NULL && segment->host[0] != 0 &&
+           run->table->host != NULL && strcmp(segment->host, run->table->host) != 0;
+}
+
+void lx_run_breaker(const struct lx_run *run, int64_t rows, struct lx_err *why)
+{
+    lx_err_set(why, LX_E_REFUSED,
+               "this run would delete %lld rows, more than ARCHIVE_MAX_DELETE_ROWS=%lld allows",
+               (long long)rows, (long long)run->o->max_delete_rows);
+    lx_err_hint(why, "look whether ARCHIVE_AFTER_DAYS is what you mean; the rows are archived and "
+                     "stay in ClickHouse until a run may delete so many");
+}
+
 enum lx_status lx_run_pace(struct lx_run *run, int64_t bytes, struct lx_err *err)
 {
     int64_t rate = run->o->max_read_bytes;
@@ -74,7 +96,8 @@ enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_parts *parts, stru
 {
     int64_t until = lx_run_ms(run) + run->o->delete_wait_ms;
     for (bool said = false;; said = true) {
-        enum lx_status status = run->o->hot.ops->parts(run->o->hot.self, parts, err);
+        enum lx_status status =
+            lx_run_asked(run, run->o->hot.ops->parts(run->o->hot.self, parts, err));
         if (status != LX_E_BUSY || lx_run_ms(run) >= until)
             return status;
         if (!said)
@@ -121,7 +144,7 @@ enum lx_status lx_run_schema(struct lx_run *run, const char *id, const struct lx
     return LX_OK;
 }
 
-static void free_run(struct lx_run *run)
+void lx_run_free(struct lx_run *run)
 {
     lx_hot_table_free(run->table);
     lx_row_schema_free(run->schema);
@@ -214,16 +237,52 @@ static void tell_plan(struct lx_run *run, const struct lx_plan *plan)
 /* Which way would each planned part leave? */
 static void tell_ways(struct lx_run *run, const struct lx_plan *plan)
 {
+    if (!run->o->dry_run && !run->o->soak)
+        return;
     for (size_t i = 0; i < plan->parts.count; i++) {
         const struct lx_hot_part *part = &plan->parts.parts[i];
-        int64_t old = lx_hot_part_rows_before(part, run->cutoff);
+        int64_t old = lx_hot_part_rows_before(part, run->aged);
         struct lx_archive_way *way =
             old == part->rows ? &run->report->would_drop : &run->report->would_mask;
-        if (old > 0 && run->due != LX_TIME_FIRST) {
-            way->rows += old;
-            way->parts++;
-        }
+        if (old == 0)
+            continue;
+        way->rows += old;
+        way->parts++;
+        if (!run->o->dry_run)
+            continue;
+        struct lx_event event = {.kind = LX_EVENT_PART,
+                                 .text = part->name,
+                                 .rows = old,
+                                 .total = part->rows,
+                                 .more = old == part->rows ? "DROP PART"
+                                         : run->o->masks   ? "DELETE of its old rows"
+                                                           : "waits until all of it is old"};
+        lx_run_tell(run, &event);
     }
+}
+
+/* The breaker judges the whole run before its first delete: what is archived and due, and what it
+ * is about to archive. */
+static void judge_breaker(struct lx_run *run, const struct lx_plan *plan)
+{
+    const struct lx_ledger_state *state = lx_ledger_state(run->o->ledger);
+    int64_t rows = 0;
+    run->no_more_deletes = run->report->delete_refused;
+    if (run->o->max_delete_rows == 0 || run->due == LX_TIME_FIRST)
+        return;
+    for (size_t i = 0; i < state->live_count; i++)
+        if (strcmp(state->live[i].source, run->source) == 0 && state->live[i].to <= run->due)
+            rows += state->live[i].rows;
+    for (size_t i = 0; i < plan->batch_count; i++)
+        for (size_t s = 0; s < plan->batches[i].slice_count; s++)
+            if (plan->batches[i].slices[s].to <= run->due)
+                rows += plan->batches[i].slices[s].rows;
+    if (rows <= run->o->max_delete_rows)
+        return;
+    run->no_more_deletes = true;
+    run->report->delete_refused = true;
+    if (run->report->refusal.status == LX_OK)
+        lx_run_breaker(run, rows, &run->report->refusal);
 }
 
 static enum lx_status rounds(struct lx_run *run, struct lx_err *err)
@@ -231,9 +290,10 @@ static enum lx_status rounds(struct lx_run *run, struct lx_err *err)
     bool again = true;
     for (int round = 0; again; round++) {
         if (round == LX_RUN_MAX_PLANS) {
-            lx_run_note(run, LX_EVENT_WARNING, "nothing is lost; the next run goes on",
-                        "the table changed under %d plans of this run", round);
-            return LX_OK;
+            lx_err_set(err, LX_E_AGAIN, "the table changed under each of %d plans of this run",
+                       round);
+            lx_err_hint(err, "nothing is lost or twice; run again when the table is calmer");
+            return LX_E_AGAIN;
         }
         struct lx_plan plan = {0};
         enum lx_status status = lx_run_step(run, LX_STEP_PLAN, err);
@@ -242,6 +302,7 @@ static enum lx_status rounds(struct lx_run *run, struct lx_err *err)
         if (status == LX_OK && round == 0) {
             tell_plan(run, &plan);
             tell_ways(run, &plan);
+            judge_breaker(run, &plan);
         }
         again = false;
         if (status == LX_OK && !run->o->dry_run)
@@ -256,6 +317,7 @@ static enum lx_status run_all(struct lx_run *run, struct lx_err *err)
 {
     LX_TRY(lx_run_step(run, LX_STEP_START, err));
     LX_TRY(lx_start(run, err));
+    run->no_more_deletes = run->o->max_delete_rows > 0; /* until the plan was judged */
     if (!run->o->dry_run)
         LX_TRY(lx_settle(run, false, err));
     LX_TRY(rounds(run, err));
@@ -276,6 +338,6 @@ enum lx_status lx_archive_run(const struct lx_archive_options *options,
         struct lx_event event = {.kind = LX_EVENT_ARCHIVED, .rows = report->archived_rows};
         lx_run_tell(&run, &event);
     }
-    free_run(&run);
+    lx_run_free(&run);
     return status;
 }

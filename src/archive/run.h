@@ -48,11 +48,14 @@ struct lx_run {
     size_t checked_count, checked_cap;
     /* For max_read_bytes: what was read since when. */
     int64_t paced_bytes, paced_since_ms;
-    bool probed;          /* the store honours put-if-absent */
+    bool probed;      /* the store honours put-if-absent */
+    bool hot_refused; /* the last answer of ClickHouse was a refusal */
+    bool said_elsewhere;
     bool no_more_deletes; /* refused once: not asked again in this run */
     struct lx_err undone; /* why the last delete that left its rows did so; LX_OK: none did */
 };
 
+void lx_run_free(struct lx_run *run); /* what it owns */
 /* Tells an event; the struct needs no more than its kind and what the kind has. */
 void lx_run_tell(const struct lx_run *run, const struct lx_event *event);
 void lx_run_note(const struct lx_run *run, enum lx_event_kind kind, const char *more,
@@ -61,6 +64,13 @@ void lx_run_note(const struct lx_run *run, enum lx_event_kind kind, const char *
 LX_MUST_CHECK enum lx_status lx_run_pace(struct lx_run *run, int64_t bytes, struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_run_step(const struct lx_run *run, enum lx_step step,
                                          struct lx_err *err);
+/* Remembers whether ClickHouse refused, for settle; hands the status on. */
+enum lx_status lx_run_asked(struct lx_run *run, enum lx_status status);
+/* A segment that was archived from another replica of the table: this one may lag behind, so what
+ * it lacks says nothing. */
+bool lx_run_elsewhere(const struct lx_run *run, const struct lx_segment *segment);
+/* Fills `why`: ARCHIVE_MAX_DELETE_ROWS does not allow so many rows. */
+void lx_run_breaker(const struct lx_run *run, int64_t rows, struct lx_err *why);
 int64_t lx_run_ms(const struct lx_run *run); /* monotonic */
 /* The parts; while a guarded delete waits on the server, so do we, within delete_wait_ms. */
 LX_MUST_CHECK enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_parts *parts,

@@ -47,7 +47,7 @@ static enum lx_status look_at(struct settling *s, const struct lx_hot_part *part
     for (size_t i = 0; candidate->ids != NULL && i < count; i++) {
         if (found[i]->to > s->run->due)
             continue;
-        within = within && lx_segment_within(found[i], part);
+        within = within && lx_segment_within(found[i], part) && !lx_run_elsewhere(s->run, found[i]);
         candidate->to = found[i]->to > candidate->to ? found[i]->to : candidate->to;
         memcpy(candidate->ids[candidate->count++], found[i]->id, LX_LEDGER_ID);
     }
@@ -144,10 +144,12 @@ static enum lx_status settle_parts(struct lx_run *run, const struct lx_hot_part 
     return status;
 }
 
-/* A server that refuses is not a failed run: the rows are archived, and stay. */
+/* A ClickHouse that refuses is not a failed run: the rows are archived, and stay. What store or
+ * ledger refuse is. */
 static enum lx_status soften(struct lx_run *run, enum lx_status status, struct lx_err *err)
 {
-    if (status != LX_E_BUSY && status != LX_E_REFUSED && status != LX_E_ACCESS)
+    if (!run->hot_refused ||
+        (status != LX_E_BUSY && status != LX_E_REFUSED && status != LX_E_ACCESS))
         return status;
     run->no_more_deletes = true;
     run->report->delete_refused = true;
@@ -208,14 +210,20 @@ static enum lx_status find_gone(struct lx_run *run, const struct lx_hot_parts *p
                                 struct lx_err *err)
 {
     const struct lx_ledger_state *state = lx_ledger_state(run->o->ledger);
+    /* Copies: the state changes under a commit that meets another's. */
+    char(*copies)[LX_LEDGER_ID] = lx_calloc(state->live_count + 1, sizeof *copies);
     const char **ids = lx_calloc(state->live_count + 1, sizeof *ids);
     size_t count = 0;
-    if (ids == NULL)
-        return lx_err_memory(err);
-    for (size_t i = 0; i < state->live_count; i++)
-        if (strcmp(state->live[i].source, run->source) == 0 && !has_rows(parts, &state->live[i]))
-            ids[count++] = state->live[i].id;
-    enum lx_status status = LX_OK;
+    enum lx_status status = ids != NULL && copies != NULL ? LX_OK : lx_err_memory(err);
+    for (size_t i = 0; status == LX_OK && i < state->live_count; i++) {
+        const struct lx_segment *segment = &state->live[i];
+        if (strcmp(segment->source, run->source) != 0 || has_rows(parts, segment) ||
+            lx_run_elsewhere(run, segment))
+            continue;
+        memcpy(copies[count], segment->id, LX_LEDGER_ID);
+        ids[count] = copies[count];
+        count++;
+    }
     if (count > 0) {
         struct lx_change change = {
             .operation = "GONE",
@@ -236,6 +244,7 @@ static enum lx_status find_gone(struct lx_run *run, const struct lx_hot_parts *p
         }
     }
     lx_free(ids);
+    lx_free(copies);
     return status;
 }
 
@@ -295,7 +304,7 @@ static enum lx_status look_for_gone(struct lx_run *run, struct lx_err *err)
     LX_TRY(lx_ledger_refresh(run->o->ledger, err));
     if (!any_live(run))
         return LX_OK;
-    LX_TRY(run->o->hot.ops->row_policy(run->o->hot.self, err));
+    LX_TRY(lx_run_asked(run, run->o->hot.ops->row_policy(run->o->hot.self, err)));
     LX_TRY(parts_of_source(run, &parts, &same, err));
     enum lx_status status = same ? find_gone(run, &parts, err) : LX_OK;
     lx_hot_parts_free(&parts);

@@ -33,19 +33,27 @@ static enum lx_status make_source(const struct lx_run *run, const struct lx_hot_
     return LX_OK;
 }
 
+/* A load balancer may hand the next question to another replica, which may lag behind. */
+static bool same_replica(const struct lx_run *run, const struct lx_hot_table *table)
+{
+    return strncmp(table->engine, "Replicated", 10) != 0 || run->table == NULL ||
+           strcmp(run->table->host, table->host) == 0;
+}
+
 enum lx_status lx_start_again(struct lx_run *run, bool *same, struct lx_err *err)
 {
     struct lx_hot_table *table = NULL;
     struct lx_row_schema *schema = NULL;
     char *source = NULL;
-    enum lx_status status = run->o->hot.ops->table(run->o->hot.self, &table, err);
+    enum lx_status status =
+        lx_run_asked(run, run->o->hot.ops->table(run->o->hot.self, &table, err));
     if (status == LX_OK)
         status = build_schema(run, table, &schema, err);
     if (status == LX_OK)
         status = make_source(run, table, &source, err);
     if (status == LX_OK) {
         *same = run->source != NULL && strcmp(run->source, source) == 0 &&
-                strcmp(run->schema->id, schema->id) == 0;
+                strcmp(run->schema->id, schema->id) == 0 && same_replica(run, table);
         if (!*same) {
             /* Older pointers to the schema live on in batches: it moves to the cache. */
             if (run->schema != NULL) {
@@ -152,12 +160,10 @@ static void set_cutoff(struct lx_run *run)
     run->cutoff = run->aged = due;
     run->due = o->delete_after && !o->soak ? due : LX_TIME_FIRST;
     run->report->cutoff = due;
-    if (run->table->ttl_sql != NULL && ttl < 0) {
+    if (run->table->ttl_sql != NULL && run->table->ttl_unclear)
         lx_run_note(run, LX_EVENT_WARNING,
                     "if it deletes rows sooner than ARCHIVE_AFTER_DAYS, they are lost unarchived",
-                    "the table's TTL is not understood: %s", run->table->ttl_sql);
-        return;
-    }
+                    "the table's TTL is not understood, or not all of it: %s", run->table->ttl_sql);
     if (ttl < 0 || ttl > o->after_days + o->ttl_margin_days)
         return;
     int64_t ahead = ttl - o->ttl_margin_days;
@@ -210,11 +216,13 @@ static enum lx_status revive(struct lx_run *run, struct lx_err *err)
 {
     const struct lx_ledger_state *state = lx_ledger_state(run->o->ledger);
     int64_t from = run->table->started_at - LX_RUN_ENDED_SECONDS;
-    const char **ids = lx_calloc(state->ended_count, sizeof *ids);
+    /* Copies: the state changes under a commit that meets another's. */
+    char(*copies)[LX_LEDGER_ID] = lx_calloc(state->ended_count + 1, sizeof *copies);
+    const char **ids = lx_calloc(state->ended_count + 1, sizeof *ids);
     struct lx_hot_parts parts = {0};
     size_t count = 0;
     bool asked = false;
-    enum lx_status status = ids != NULL ? LX_OK : lx_err_memory(err);
+    enum lx_status status = ids != NULL && copies != NULL ? LX_OK : lx_err_memory(err);
     for (size_t i = 0; status == LX_OK && i < state->ended_count; i++) {
         const struct lx_segment *segment = &state->ended[i];
         if (strcmp(segment->source, run->source) != 0 || segment->ended_at < from ||
@@ -224,8 +232,11 @@ static enum lx_status revive(struct lx_run *run, struct lx_err *err)
             status = run->o->hot.ops->parts(run->o->hot.self, &parts, err);
             asked = true;
         }
-        if (status == LX_OK && has_rows_again(&parts, segment))
-            ids[count++] = segment->id;
+        if (status == LX_OK && has_rows_again(&parts, segment)) {
+            memcpy(copies[count], segment->id, LX_LEDGER_ID);
+            ids[count] = copies[count];
+            count++;
+        }
     }
     if (status == LX_OK && count > 0) {
         struct lx_change change = {
@@ -243,6 +254,7 @@ static enum lx_status revive(struct lx_run *run, struct lx_err *err)
     }
     lx_hot_parts_free(&parts);
     lx_free(ids);
+    lx_free(copies);
     return status;
 }
 

@@ -103,6 +103,10 @@ static void tell(void *context, const struct lx_event *event)
         t->total = event->rows;
         snprintf(line, sizeof line, "📦 Found %lld events to archive", rows);
         break;
+    case LX_EVENT_PART:
+        snprintf(line, sizeof line, "   part %s: %lld of %lld rows, %s", event->text, rows,
+                 (long long)event->total, event->more);
+        break;
     case LX_EVENT_NOTHING: snprintf(line, sizeof line, "✅ No events to archive"); break;
     case LX_EVENT_UPLOADED: snprintf(line, sizeof line, "✅ Uploaded to %s", event->location); break;
     case LX_EVENT_DELETED:
@@ -174,6 +178,19 @@ void lx_telling_say_speed(struct lx_telling *t, const struct lx_archive_report *
     stages_text(r, stages, sizeof stages);
     snprintf(line, sizeof line, "⏱️  %lld events a second in %s: %s",
              (long long)(r->archived_rows * 1000 / ms), took, stages);
+    say(t, LX_LOG_INFO, line);
+}
+
+static void say_soak(struct lx_telling *t, const struct lx_archive_report *r)
+{
+    char line[256];
+    snprintf(
+        line, sizeof line,
+        "🧪 Soak: nothing was deleted; live, %lld events would leave: %lld parts whole (%lld "
+        "events), %lld parts by a mask (%lld events)",
+        (long long)(r->would_drop.rows + r->would_mask.rows), (long long)r->would_drop.parts,
+        (long long)r->would_drop.rows, (long long)r->would_mask.parts,
+        (long long)r->would_mask.rows);
     say(t, LX_LOG_INFO, line);
 }
 
@@ -449,6 +466,8 @@ enum lx_status lx_archive_told(struct lx_telling *t, bool dry_run, struct lx_arc
     }
     clear_progress(t);
     t->report = NULL;
+    if (status == LX_OK && t->cmd->config->mode == LX_SET_SOAK && !dry_run)
+        say_soak(t, report);
     if (status != LX_OK)
         say_error(t, "Archival job failed", err);
     else if (report->delete_refused)

@@ -60,6 +60,7 @@ static enum lx_status open_s3(struct lx_cmd *cmd, struct lx_err *err)
         .virtual_host = c->addressing == LX_SET_ADDRESSING_VIRTUAL ||
                         (c->addressing == LX_SET_ADDRESSING_AUTO && c->target.endpoint[0] == 0),
         .part_size = (size_t)c->part_size,
+        .unconditional = c->commit == LX_SET_COMMIT_SINGLE_WRITER,
         .clock = cmd->clock,
         .random = cmd->random,
         .cancel = cmd->cancel,

@@ -8,6 +8,8 @@
 struct verifying {
     struct lx_cmd *cmd;
     int64_t files, rows, bytes, bad;
+    int64_t unread;    /* neither good nor bad: access, network */
+    struct lx_err why; /* of the last of them */
     json_t *list;
 };
 
@@ -22,7 +24,12 @@ static void verify_one(struct verifying *v, const struct lx_ledger_file *file)
     v->files++;
     v->rows += found.rows;
     v->bytes += file->size;
-    v->bad += status != LX_OK;
+    bool bad = status == LX_E_MISMATCH || status == LX_E_CORRUPT || status == LX_E_FORMAT ||
+               status == LX_E_NOTFOUND;
+    v->bad += bad;
+    v->unread += status != LX_OK && !bad;
+    if (status != LX_OK && !bad)
+        v->why = err;
     json_array_append_new(v->list, json_pack("{s:s,s:b,s:I,s:s}", "path", file->path, "good",
                                              status == LX_OK, "rows", (json_int_t)found.rows,
                                              "error", err.text));
@@ -54,7 +61,7 @@ int lx_cmd_verify(struct lx_cmd *cmd)
     for (size_t i = 0; i < state->file_count && !lx_cancel_asked(cmd->cancel); i++)
         if (prefix == NULL || lx_str_starts(lx_str_of(state->files[i].path), lx_str_of(prefix)))
             verify_one(&v, &state->files[i]);
-    int status = v.bad > 0 ? LX_EXIT_PROOF : LX_EXIT_DONE;
+    int status = v.bad > 0 ? LX_EXIT_PROOF : v.unread > 0 ? LX_EXIT_FAILED : LX_EXIT_DONE;
     if (lx_cancel_asked(cmd->cancel))
         status = LX_EXIT_INTERRUPTED;
     if (cmd->json) {
@@ -66,6 +73,9 @@ int lx_cmd_verify(struct lx_cmd *cmd)
         lx_text_bytes(v.bytes, bytes);
         printf("%lld files, %s rows, %s read back; %lld bad\n", (long long)v.files, rows, bytes,
                (long long)v.bad);
+        if (v.unread > 0)
+            printf("%lld files could not be read, which says nothing about them%s%s\n",
+                   (long long)v.unread, v.why.hint[0] != 0 ? "; what to do: " : "", v.why.hint);
         if (v.bad > 0)
             printf(
                 "  what to do: do not delete anything; restore the bad objects from a version or a "

@@ -201,7 +201,7 @@ LX_MUST_CHECK enum lx_status lx_config_man(struct lx_buf *text);
 struct lx_config_assignment {
     const char *name, *value; /* valid during the call */
     int line;                 /* of the name */
-    bool undefined;           /* a ${VARIABLE} in it was not set, beside other text */
+    bool undefined;           /* a ${VARIABLE} in it was not set */
 };
 typedef enum lx_status (*lx_config_visit)(void *context,
                                           const struct lx_config_assignment *assignment,

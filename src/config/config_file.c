@@ -227,7 +227,7 @@ static enum lx_status take_line(struct reading *r)
     LX_TRY(take_value(r));
     LX_TRY(lx_buf_text(&r->value, ""));
     const struct lx_config_assignment assignment = {lx_buf_cstr(&r->name), lx_buf_cstr(&r->value),
-                                                    line, r->undefined && r->value.len != 0};
+                                                    line, r->undefined};
     return r->visit(r->context, &assignment, r->err);
 }
 

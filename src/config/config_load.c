@@ -189,7 +189,12 @@ static enum lx_status visit_assignment(void *context, const struct lx_config_ass
         lx_err_context(err, "%s:%d", loading->file, a->line);
         return LX_E_ARGUMENT;
     }
-    if (a->undefined && loading->judging)
+    /* NAME=${NAME} is how texts are handed on where they are set; a number or a choice that comes
+     * out empty is a surprise. */
+    enum lx_setting_kind kind = lx_setting_info(setting)->kind;
+    bool is_text = kind == LX_KIND_TEXT || kind == LX_KIND_URL || kind == LX_KIND_PATH ||
+                   kind == LX_KIND_SECRET;
+    if (a->undefined && loading->judging && (a->value[0] != 0 || !is_text))
         LX_TRY(lx_config_note(config, err, "%s:%d: %s refers to a variable that is not set",
                               loading->file, a->line, a->name));
     return set_entry(config, setting, lx_str_of(a->value), LX_ORIGIN_FILE, loading->file, a->line,
@@ -254,6 +259,15 @@ static enum lx_status parse_files(struct loading *loading, struct lx_err *err)
     return LX_OK;
 }
 
+/* In a folder that all may write to (/tmp) only our own file, or root's, is believed: another's
+ * could send our keys anywhere. */
+static bool is_strangers(const char *directory, const struct stat *file)
+{
+    struct stat info;
+    bool open_to_all = stat(directory, &info) != 0 || (info.st_mode & S_IWOTH) != 0;
+    return open_to_all && file->st_uid != geteuid() && file->st_uid != 0;
+}
+
 /* The nearest .env, here or above; true when there is one. */
 static bool find_file(const char *directory, char *path, size_t size)
 {
@@ -265,7 +279,7 @@ static bool find_file(const char *directory, char *path, size_t size)
         const char *slash = strcmp(at, "/") == 0 ? "" : "/";
         if ((size_t)snprintf(path, size, "%s%s.env", at, slash) >= size)
             return false;
-        if (stat(path, &info) == 0 && S_ISREG(info.st_mode))
+        if (stat(path, &info) == 0 && S_ISREG(info.st_mode) && !is_strangers(at, &info))
             return true;
         char *last = strrchr(at, '/');
         if (last == NULL || strcmp(at, "/") == 0)

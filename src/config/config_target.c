@@ -88,8 +88,8 @@ static enum lx_status url_target(struct lx_config *config, struct lx_err *err)
             path.len--;
         return keep(config, path, &target->directory, err);
     }
-    lx_err_set(err, LX_E_ARGUMENT, "ARCHIVE_URL=%s is neither s3://BUCKET/ROOT nor file:///DIR",
-               config->url);
+    /* Its text is not repeated: it may hold a password. */
+    lx_err_set(err, LX_E_ARGUMENT, "ARCHIVE_URL is neither s3://BUCKET/ROOT nor file:///DIR");
     lx_err_hint(err, "a directory is written with three slashes: file:///var/lib/lynex/archive");
     return LX_E_ARGUMENT;
 }
@@ -143,7 +143,8 @@ static enum lx_status port_of(struct lx_config *config, bool *secure, int64_t *p
 {
     int64_t given = config->clickhouse_port;
     *secure = config->clickhouse_secure;
-    if (!is_set(config, LX_SETTING_CLICKHOUSE_SECURE) && (given == 8443 || given == 9440))
+    if (!is_set(config, LX_SETTING_CLICKHOUSE_SECURE) &&
+        (given == 8443 || given == 9440 || config->clickhouse_http_port == 8443))
         *secure = true;
     if (config->clickhouse_http_port != 0) {
         *port = config->clickhouse_http_port;
@@ -167,7 +168,7 @@ static enum lx_status server_of_host(struct lx_config *config, struct lx_config_
     struct lx_buf url = LX_BUF(LX_CONFIG_MAX_VALUE);
     const char *host = config->clickhouse_host;
     if (strpbrk(host, "/@?# ") != NULL) {
-        lx_err_set(err, LX_E_ARGUMENT, "CLICKHOUSE_HOST=%s is not a host", host);
+        lx_err_set(err, LX_E_ARGUMENT, "CLICKHOUSE_HOST is not a host's name");
         lx_err_hint(err, "a URL belongs into CLICKHOUSE_URL");
         return LX_E_ARGUMENT;
     }
@@ -228,11 +229,13 @@ static enum lx_status server_of_url(struct lx_config *config, struct lx_str url,
         return LX_E_ARGUMENT;
     }
     struct lx_str rest = {url.ptr + scheme, url.len - scheme};
-    const char *slash = memchr(rest.ptr, '/', rest.len);
+    /* A password may hold '/': the host begins behind the last '@'. */
+    const char *at = memrchr(rest.ptr, '@', rest.len);
+    size_t skip = at != NULL ? (size_t)(at - rest.ptr) : 0;
+    const char *slash = memchr(rest.ptr + skip, '/', rest.len - skip);
     struct lx_str authority = {rest.ptr, slash != NULL ? (size_t)(slash - rest.ptr) : rest.len};
     struct lx_str path =
         trim_slashes((struct lx_str){rest.ptr + authority.len, rest.len - authority.len});
-    const char *at = memrchr(authority.ptr, '@', authority.len);
     struct lx_str host = authority;
     if (at != NULL) {
         struct lx_str who = {authority.ptr, (size_t)(at - authority.ptr)};

@@ -31,6 +31,7 @@ struct lx_s3 {
     char *scheme;                                  /* "https" */
     char *endpoint_host;                           /* "localhost:9000"; NULL: Amazon's */
     bool virtual_host, tls;
+    bool unconditional; /* the store does not know If-None-Match: look first, then write */
     size_t part_size;
     struct lx_clock clock;
     struct lx_random random;
@@ -138,6 +139,11 @@ bool lx_s3_is_frozen(const char *storage_class);
 
 /* Headers that every object takes: content type, encryption, and for data the storage class. */
 void lx_s3_object_headers(struct lx_s3 *s3, const struct lx_put *put, struct lx_s3_call *call);
+
+/* The call writes only where nothing is: by the condition, or by looking first where the store does
+ * not know it. LX_E_EXISTS. */
+LX_MUST_CHECK enum lx_status lx_s3_if_absent(struct lx_s3 *s3, struct lx_s3_call *call,
+                                             struct lx_err *err);
 
 enum lx_status lx_s3_upload_begin(void *self, const char *key, const struct lx_put *put,
                                   void **upload, struct lx_err *err);

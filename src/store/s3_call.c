@@ -304,7 +304,7 @@ static enum lx_status back_off(struct lx_s3 *s3, const struct lx_s3_call *call, 
                                struct lx_err *err)
 {
     const struct lx_cancel *cancel = call->cleaning ? NULL : s3->cancel;
-    int64_t most = (int64_t)LX_S3_BACKOFF_MS << (tries - 1);
+    int64_t most = (int64_t)LX_S3_BACKOFF_MS << (tries < 8 ? tries - 1 : 7);
     if (most > LX_S3_BACKOFF_MAX_MS)
         most = LX_S3_BACKOFF_MAX_MS;
     int64_t left = most / 2 + (int64_t)(lx_random_u64(&s3->random) % (uint64_t)(most / 2 + 1));
@@ -375,6 +375,15 @@ static void say_retry(struct lx_s3 *s3, unsigned tries, const struct lx_err *err
     say(s3, text);
 }
 
+/* Once a conditional PUT may have been done, no later refusal says that it was not. */
+static enum lx_status unknown(struct lx_err *err)
+{
+    lx_err_context(err, "it is not known whether the write was done");
+    if (err != NULL)
+        err->status = LX_E_UNKNOWN;
+    return LX_E_UNKNOWN;
+}
+
 enum lx_status lx_s3_do(struct lx_s3 *s3, struct lx_s3_call *call, struct lx_s3_answer *answer,
                         struct lx_err *err)
 {
@@ -394,26 +403,21 @@ enum lx_status lx_s3_do(struct lx_s3 *s3, struct lx_s3_call *call, struct lx_s3_
                 say_class(s3);
             return LX_OK;
         }
-        /* A 5xx may have been written all the same. */
-        if (call->once && trace.sent && failure.again)
+        /* What failed behind the sending may have been written all the same. */
+        if (call->once && trace.sent && (failure.again || status == LX_E_CANCELLED))
             maybe_done = true;
-        if (amend(s3, call, &failure)) {
+        if (tries < most && amend(s3, call, &failure)) {
             class_dropped = atomic_load(&s3->no_class);
             continue;
         }
         if (class_dropped && failure.code[0] != 0) /* it was not the class */
             atomic_store(&s3->no_class, false);
-        if (maybe_done &&
-            (status == LX_E_EXISTS || tries == most || (status == LX_E_CANCELLED && trace.sent))) {
-            lx_err_context(err, "it is not known whether the write was done");
-            if (err != NULL)
-                err->status = LX_E_UNKNOWN;
-            return LX_E_UNKNOWN;
-        }
-        if (!failure.again || tries == most)
-            return status;
+        if (!failure.again || tries >= most)
+            return maybe_done ? unknown(err) : status;
         atomic_fetch_add(&s3->retries, 1);
         say_retry(s3, tries, err);
-        LX_TRY(back_off(s3, call, tries, err));
+        status = back_off(s3, call, tries, err);
+        if (status != LX_OK)
+            return maybe_done ? unknown(err) : status;
     }
 }

@@ -33,6 +33,24 @@ void lx_s3_object_headers(struct lx_s3 *s3, const struct lx_put *put, struct lx_
     call->has_class = put->data;
 }
 
+enum lx_status lx_s3_if_absent(struct lx_s3 *s3, struct lx_s3_call *call, struct lx_err *err)
+{
+    if (!s3->unconditional) {
+        lx_s3_add_header(call, "if-none-match", "*"); /* bare: quoted it would be a name */
+        return LX_OK;
+    }
+    struct lx_s3_answer answer;
+    struct lx_s3_call look = {.method = "HEAD", .key = call->key, .action = "s3:GetObject"};
+    atomic_fetch_add(&s3->heads, 1);
+    enum lx_status status = lx_s3_do(s3, &look, &answer, err);
+    if (status == LX_OK)
+        return lx_err_set(err, LX_E_EXISTS, "%s exists already", call->key);
+    if (status != LX_E_NOTFOUND)
+        return status;
+    lx_err_clear(err);
+    return LX_OK;
+}
+
 static void free_upload(struct s3_upload *upload)
 {
     lx_buf_free(&upload->part);
@@ -78,7 +96,7 @@ static enum lx_status put_reservation(struct lx_s3 *s3, struct s3_upload *upload
     struct lx_put plain = upload->put;
     plain.data = false; /* classes with a least size or duration are not paid for nothing */
     lx_s3_object_headers(s3, &plain, &call);
-    lx_s3_add_header(&call, "if-none-match", "*");
+    LX_TRY(lx_s3_if_absent(s3, &call, err));
     lx_s3_add_header(&call, "x-amz-meta-lynex-upload", upload->owner);
     atomic_fetch_add(&s3->puts, 1);
     return lx_s3_do(s3, &call, &answer, err);
@@ -223,7 +241,7 @@ static enum lx_status finish_small(struct lx_s3 *s3, struct s3_upload *upload,
                               .body_size = upload->part.len,
                               .once = true};
     lx_s3_object_headers(s3, &upload->put, &call);
-    lx_s3_add_header(&call, "if-none-match", "*");
+    LX_TRY(lx_s3_if_absent(s3, &call, err));
     atomic_fetch_add(&s3->puts, 1);
     enum lx_status status = lx_s3_do(s3, &call, &answer, err);
     if (status == LX_E_UNKNOWN) {

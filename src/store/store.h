@@ -142,6 +142,7 @@ struct lx_s3_options {
     const char *storage_class;                           /* NULL or "": the bucket's default */
     const char *sse;       /* x-amz-server-side-encryption; NULL: none */
     const char *ca_bundle; /* NULL: the system's */
+    bool unconditional;    /* one writer only: if_absent looks first, and sends no condition */
     bool virtual_host;     /* bucket in the host name; AWS: true */
     size_t part_size;      /* of multipart uploads; 0: the default */
     struct lx_clock clock;

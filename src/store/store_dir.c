@@ -79,7 +79,7 @@ static int open_folder(const struct dir *dir, const char *key, bool make, const 
         int next = openat(at, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (next < 0 && errno == ENOENT && make) {
             /* A new folder is durable only once the one above it is flushed. */
-            if ((mkdirat(at, part, 0700) == 0 && fsync(at) == 0) || errno == EEXIST)
+            if ((mkdirat(at, part, 0700) == 0 || errno == EEXIST) && fsync(at) == 0)
                 next = openat(at, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         }
         int error = errno;
@@ -428,6 +428,25 @@ static const struct lx_store_driver dir_driver = {
     .close = close_dir,
 };
 
+/* A new directory is durable once the one above it is flushed. */
+static bool flush_parent(const char *path)
+{
+    char parent[PATH_MAX];
+    snprintf(parent, sizeof parent, "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (slash == NULL)
+        snprintf(parent, sizeof parent, ".");
+    else
+        slash[slash == parent ? 1 : 0] = 0;
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 && fsync(fd) == 0;
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = error;
+    return good;
+}
+
 /* Makes the directory and those above it. */
 static enum lx_status make_root(const char *path, struct lx_err *err)
 {
@@ -441,7 +460,8 @@ static enum lx_status make_root(const char *path, struct lx_err *err)
             continue;
         char held = copy[i];
         copy[i] = 0;
-        if (mkdir(copy, 0700) != 0 && errno != EEXIST) {
+        bool made = mkdir(copy, 0700) == 0;
+        if (made ? !flush_parent(copy) : errno != EEXIST) {
             enum lx_status status = lx_err_errno(err, errno, "making the directory %s", copy);
             lx_err_hint(err, "set ARCHIVE_URL=file:///DIR to a directory that lynex may write");
             return status;

@@ -21,7 +21,7 @@ static enum lx_status put(void *self, const char *key, const void *bytes, size_t
                               .once = how->if_absent};
     lx_s3_object_headers(s3, how, &call);
     if (how->if_absent)
-        lx_s3_add_header(&call, "if-none-match", "*"); /* bare: quoted it would be a name */
+        LX_TRY(lx_s3_if_absent(s3, &call, err));
     atomic_fetch_add(&s3->puts, 1);
     LX_TRY(lx_s3_do(s3, &call, &answer, err));
     if (object != NULL) {
@@ -92,6 +92,8 @@ static enum lx_status delete_key(void *self, const char *key, struct lx_err *err
     return status;
 }
 
+#define MAX_EMPTY_PAGES 100 /* a store may filter behind its paging, but not for ever */
+
 /* -- listing ------------------------------------------------------------------------------- */
 
 struct listing {
@@ -100,6 +102,8 @@ struct listing {
     lx_store_visit visit;
     void *context;
     char last[LX_MAX_NAME * 2 + 1];
+    size_t seen; /* entries of the page */
+    int empty;   /* pages in a row that had none, and still said that there is more */
 };
 
 static enum lx_status list_entry(void *context, const struct lx_s3_entry *entry, struct lx_err *err)
@@ -117,6 +121,7 @@ static enum lx_status list_entry(void *context, const struct lx_s3_entry *entry,
         return LX_E_UNSUPPORTED;
     }
     snprintf(l->last, sizeof l->last, "%s", entry->key);
+    l->seen++;
     const char *key = entry->key + l->root;
     /* Others may put what they like into the bucket: what cannot be ours is no object here. */
     if (key[0] == 0 || lx_store_check_key(key, NULL) != LX_OK)
@@ -141,10 +146,16 @@ static enum lx_status list_page(struct lx_s3 *s3, struct listing *l, const char 
     call.params[call.param_count++] = (struct lx_s3_param){"prefix", prefix};
     if (after != NULL && token->len == 0)
         call.params[call.param_count++] = (struct lx_s3_param){"start-after", after};
+    l->seen = 0;
     atomic_fetch_add(&s3->lists, 1);
     enum lx_status status = lx_s3_do(s3, &call, &answer, err);
     if (status == LX_OK)
         status = lx_s3_parse_page(lx_buf_view(&xml), list_entry, l, token, err);
+    l->empty = l->seen == 0 ? l->empty + 1 : 0;
+    if (status == LX_OK && token->len > 0 && l->empty >= MAX_EMPTY_PAGES)
+        status = lx_err_set(err, LX_E_FORMAT,
+                            "the store's listing does not end: %d pages in a row without a key",
+                            l->empty);
     lx_buf_free(&xml);
     return status;
 }
@@ -282,6 +293,7 @@ static enum lx_status fill(struct lx_s3 *s3, const struct lx_s3_options *options
              options->region != NULL && options->region[0] != 0 ? options->region : "us-east-1");
     s3->virtual_host = options->virtual_host;
     s3->part_size = options->part_size != 0 ? options->part_size : LX_S3_PART;
+    s3->unconditional = options->unconditional;
     s3->clock = options->clock;
     s3->random = options->random;
     s3->cancel = options->cancel;

@@ -73,7 +73,7 @@ static void test_format(void **state)
     reads("A='two\nlines'\nB=1", "1:A=[two\nlines];3:B=[1];");
     reads("A=${HOME}/x\nB='${HOME}'\nC=\"${HOME}\"\nD=$HOME", "1:A=[/home/me/x];2:B=[${HOME}];"
                                                               "3:C=[/home/me];4:D=[$HOME];");
-    reads("A=${NONE:-d e}\nB=${EMPTY:-f}\nC=${NONE}\nD=x${NONE}", "1:A=[d e];2:B=[f];3:C=[];"
+    reads("A=${NONE:-d e}\nB=${EMPTY:-f}\nC=${NONE}\nD=x${NONE}", "1:A=[d e];2:B=[f];3:C=[]?;"
                                                                   "4:D=[x]?;");
     reads("A==b=c", "1:A=[=b=c];");
     reads("some.other-NAME=1", "1:some.other-NAME=[1];");
@@ -243,13 +243,15 @@ static void test_servers(void **state)
     server_is(ARGS("CLICKHOUSE_PORT=8443", "CLICKHOUSE_SECURE=false"), "http://localhost:8443",
               "default", "", "default");
     server_is(ARGS("CLICKHOUSE_HOST=::1"), "http://[::1]:8123", "default", "", "default");
-    server_is(ARGS("CLICKHOUSE_URL=https://u%40x:p%3Aw@db.example/prod", "CLICKHOUSE_USER=other"),
-              "https://db.example:8443", "u@x", "p:w", "prod");
+    server_is(ARGS("CLICKHOUSE_URL=https://u%40x:p%3A/w@db.example/prod", "CLICKHOUSE_USER=other"),
+              "https://db.example:8443", "u@x", "p:/w", "prod");
     server_is(ARGS("CLICKHOUSE_URL=embedded:///var/lib/x"), "embedded:///var/lib/x", "default", "",
               "default");
     assert_int_equal(load(NULL, ARGS("CLICKHOUSE_URL=http://a:1,http://b:2")), LX_OK);
     assert_int_equal(config->server_count, 2);
     assert_string_equal(config->servers[1].url, "http://b:2");
+    server_is(ARGS("CLICKHOUSE_HTTP_PORT=8443"), "https://localhost:8443", "default", "",
+              "default");
     static const char *const bad[] = {"CLICKHOUSE_URL=tcp://a:9000", "CLICKHOUSE_URL=http://",
                                       "CLICKHOUSE_HOST=http://a",    "CLICKHOUSE_HOST=a:9000",
                                       "CLICKHOUSE_PORT=70000",       "CLICKHOUSE_PORT=http"};
