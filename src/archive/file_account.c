@@ -235,11 +235,13 @@ enum lx_status lx_account_hashes(const struct lx_account_reading *how, const cha
 }
 
 struct proving {
-    const struct lx_ch_type *time; /* NULL: not asked for */
+    const struct lx_ch_type *time;
     size_t time_field;
     int64_t last_second;
     int64_t rows;
     uint64_t sum, xor;
+    lx_account_visit visit;
+    void *context;
 };
 
 static int64_t second_of(const struct lx_ch_type *type, struct lx_str value)
@@ -259,14 +261,12 @@ static enum lx_status prove_block(void *context, const struct lx_file_rows *rows
                                   struct lx_err *err)
 {
     struct proving *p = context;
-    (void)err;
+    const struct lx_column *time = rows->columns[p->time_field];
+    p->rows += rows->rows;
     for (int64_t i = 0; i < rows->rows; i++) {
         p->sum += rows->hashes[i];
         p->xor ^= rows->hashes[i];
-    }
-    p->rows += rows->rows;
-    const struct lx_column *time = p->time != NULL ? rows->columns[p->time_field] : NULL;
-    for (int64_t i = 0; time != NULL && i < rows->rows; i++) {
+        LX_TRY(p->visit(p->context, rows->hashes[i], err));
         if (lx_column_is_null(time, i))
             continue;
         int64_t second = second_of(p->time, lx_column_value(time, i));
@@ -293,11 +293,10 @@ static enum lx_status find_time(const struct lx_file_account *account, const cha
 
 enum lx_status lx_file_account_prove(const struct lx_account_reading *how,
                                      struct lx_file_account *account, const char *time_column,
-                                     struct lx_err *err)
+                                     lx_account_visit visit, void *context, struct lx_err *err)
 {
-    struct proving p = {.last_second = LX_TIME_FIRST};
-    if (time_column != NULL)
-        LX_TRY(find_time(account, time_column, &p, err));
+    struct proving p = {.last_second = LX_TIME_FIRST, .visit = visit, .context = context};
+    LX_TRY(find_time(account, time_column, &p, err));
     LX_TRY(read_blocks(how, account->key, account->size, account->schema, prove_block, &p, err));
     account->last_second = p.last_second;
     if (p.rows == account->rows && p.sum == account->sum && p.xor == account->xor)

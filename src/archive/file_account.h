@@ -33,7 +33,7 @@ struct lx_file_account {
     int64_t rows;      /* by the footer */
     uint64_t sum, xor; /* of all claims */
     /* Of the rows as they were read, set by lx_file_account_prove: */
-    int64_t last_second; /* of the time column; LX_TIME_FIRST where it was not asked for */
+    int64_t last_second; /* of the time column; LX_TIME_FIRST where no row has a time */
 };
 
 /* Reads the footer. LX_E_NOTFOUND: no such object; LX_E_FORMAT, LX_E_CORRUPT, LX_E_UNSUPPORTED: no
@@ -63,11 +63,12 @@ LX_MUST_CHECK enum lx_status lx_account_hashes(const struct lx_account_reading *
                                                struct lx_err *err);
 
 /* Reads every row and hashes it: LX_E_MISMATCH where they do not sum to what the file claims, which
- * is what ClickHouse computed. `time_column` may be NULL. LX_E_ARGUMENT: there is no such column,
+ * is what ClickHouse computed. `visit` gets each hash. LX_E_ARGUMENT: there is no such time column,
  * or it holds no times. */
 LX_MUST_CHECK enum lx_status lx_file_account_prove(const struct lx_account_reading *how,
                                                    struct lx_file_account *account,
-                                                   const char *time_column, struct lx_err *err);
+                                                   const char *time_column, lx_account_visit visit,
+                                                   void *context, struct lx_err *err);
 
 /* The same statistics as the writer knew, as far as the footer tells them: Delta's JSON text, to be
  * freed by lx_free; *tags: lynex.bloom, NULL where there are no filters. */

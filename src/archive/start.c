@@ -104,12 +104,39 @@ static enum lx_status check_clock(const struct lx_run *run, struct lx_err *err)
     return LX_E_REFUSED;
 }
 
+static enum lx_status stop_at_first(void *context, const char *key, const struct lx_object *object,
+                                    struct lx_err *err)
+{
+    char *first = context; /* LX_MAX_NAME bytes */
+    if (object->size == 0 || !lx_str_ends(lx_str_of(key), LX_STR(".parquet")))
+        return LX_OK;
+    snprintf(first, LX_MAX_NAME, "%s", key);
+    return lx_err_set(err, LX_E_CANCELLED, "found");
+}
+
+/* Files without a log: what a first run left that was ended, or all that is left of an archive. */
+static enum lx_status look_for_files(const struct lx_run *run, struct lx_err *err)
+{
+    char folder[LX_MAX_NAME], first[LX_MAX_NAME] = "";
+    snprintf(folder, sizeof folder, "%s/", run->o->prefix);
+    enum lx_status status = lx_store_list(run->o->store, folder, NULL, stop_at_first, first, err);
+    if (status != LX_E_CANCELLED || first[0] == 0)
+        return status;
+    lx_err_clear(err);
+    lx_run_note(run, LX_EVENT_WARNING,
+                "where the log was lost, stop here and run lynex ledger rebuild: this run begins a "
+                "new one that does not list them; where an earlier run was ended before its first "
+                "commit, go on, its files are left over (lynex vacuum)",
+                "there is no log at the archive's root, but data files, such as %s", first);
+    return LX_OK;
+}
+
 static enum lx_status check_ledger(const struct lx_run *run, struct lx_err *err)
 {
     const struct lx_ledger_state *state = lx_ledger_state(run->o->ledger);
     if (state->table == NULL) {
         if (state->version < 0)
-            return LX_OK;
+            return look_for_files(run, err);
         lx_err_set(err, LX_E_REFUSED,
                    "the Delta table at the archive's root was not made by lynex");
         lx_err_hint(err, "choose another root: S3_ARCHIVE_ROOT or ARCHIVE_URL");

@@ -5,7 +5,10 @@
 
 #include <stdlib.h>
 
-#define SHARE_OF_MEMORY 4 /* of the budget, for hashes; the rest is the reader's */
+/* Shares of the budget: half for hashes (a file has at most a quarter's worth), a quarter to read.
+ */
+#define SHARE_FOR_ROWS 2
+#define SHARE_TO_READ 4
 
 /* Rows of one hash in one candidate, not found elsewhere yet. */
 struct wanted {
@@ -209,9 +212,9 @@ enum lx_status lx_vacuum_compare_rows(const struct lx_vacuum_options *options,
     size_t memory = (size_t)options->memory_bytes;
     struct load load = {
         .o = options,
-        .how = {options->store, options->pool, memory / 2, options->cancel},
+        .how = {options->store, options->pool, memory / SHARE_TO_READ, options->cancel},
         .candidates = lx_calloc(report->count + 1, sizeof(struct candidate)),
-        .wanted_cap = memory / SHARE_OF_MEMORY / sizeof(struct wanted),
+        .wanted_cap = memory / SHARE_FOR_ROWS / sizeof(struct wanted),
     };
     load.wanted = lx_malloc(load.wanted_cap * sizeof *load.wanted + 1);
     enum lx_status status =

@@ -274,6 +274,33 @@ LX_MUST_CHECK enum lx_status lx_ledger_walk(struct lx_ledger *ledger, int64_t fr
                                             lx_ledger_visit visit, void *context,
                                             struct lx_err *err);
 
+/* -- a log that may be broken: `ledger check` ---------------------------------------------- */
+
+enum lx_ledger_flaw {
+    LX_FLAW_MISSING,     /* versions that are not there though a later one is */
+    LX_FLAW_BROKEN,      /* not what was written: cut, flipped, contradicting what came before */
+    LX_FLAW_UNSUPPORTED, /* it needs what this lynex does not know */
+    LX_FLAW_FOREIGN      /* no flaw: another program wrote it; `text` is its engineInfo */
+};
+struct lx_ledger_finding {
+    enum lx_ledger_flaw flaw;
+    int64_t version, last; /* the range that is missing; else both the same */
+    const char *text, *hint;
+};
+struct lx_ledger_examined {
+    int64_t newest;     /* -1: there is no version */
+    int64_t versions;   /* that are there */
+    int64_t checkpoint; /* the newest; -1: none */
+    int64_t missing, broken, unsupported, foreign;
+};
+/* Looks at every version, also behind those that are broken. What `found` fails with ends it. */
+typedef enum lx_status (*lx_ledger_found)(void *context, const struct lx_ledger_finding *finding,
+                                          struct lx_err *err);
+LX_MUST_CHECK enum lx_status lx_ledger_examine(const struct lx_ledger_options *options,
+                                               lx_ledger_found found, void *context,
+                                               struct lx_ledger_examined *examined,
+                                               struct lx_err *err);
+
 /* Copies; free with lx_segment_free. */
 LX_MUST_CHECK enum lx_status lx_segment_copy(const struct lx_segment *segment,
                                              struct lx_segment *copy);

@@ -143,10 +143,22 @@ static enum lx_status cut_off(const struct lx_ledger *ledger, int64_t missing, s
     char where[LX_LEDGER_WHERE];
     lx_ledger_where(ledger, missing, where);
     lx_err_set(err, LX_E_FORMAT, "%s of the log is missing, though later ones are there", where);
-    lx_err_hint(err, "Nothing may be deleted on such a log, and nothing was. Put the object back "
-                     "(an older version of it in a versioned bucket, a backup, another copy), or "
-                     "run `lynex ledger rebuild`.");
+    lx_err_hint(err,
+                "Nothing may be deleted on such a log, and nothing was. Put the object back "
+                "(an older version of it in a versioned bucket, a backup, another copy); lynex "
+                "ledger check lists all that is missing. Where it is lost for good, move "
+                "_delta_log/ to another place and run lynex ledger rebuild.");
     return LX_E_FORMAT;
+}
+
+static void hint_broken(struct lx_err *err)
+{
+    lx_err_hint(err,
+                "Nothing may be deleted on such a log, and nothing was. Put this version back as "
+                "it was written (an older version of the object in a versioned bucket, a "
+                "backup, another copy); lynex ledger check looks at all the others. Where it is "
+                "lost for good, move _delta_log/ to another place and run lynex ledger "
+                "rebuild.");
 }
 
 static enum lx_status advance(struct lx_ledger *ledger, int64_t at_least, bool *cut,
@@ -176,7 +188,11 @@ static enum lx_status advance(struct lx_ledger *ledger, int64_t at_least, bool *
         if (status != LX_OK)
             return status;
         struct lx_version *version;
-        LX_TRY(lx_ledger_take_in(ledger, number, lx_buf_view(&ledger->body), false, &version, err));
+        status =
+            lx_ledger_take_in(ledger, number, lx_buf_view(&ledger->body), false, &version, err);
+        if (lx_status_class(status) == LX_CLASS_corrupt)
+            hint_broken(err);
+        LX_TRY(status);
         lx_ledger_apply(ledger, version);
     }
     return LX_OK;

@@ -29,6 +29,7 @@ equal "and leaves the file" "$left" "$(objects '^events/')"
 
 # The next run archives the same rows again: then the file is left over.
 out=$(lynex archive 2>&1); status_is "the next run exits 0" 0 $? "$out"
+contains "the next run warns of files without a log" "there is no log at the archive's root, but data files, such as $left" "$out"
 equal "the archive holds the old rows once" "$old" "$(archived)"
 out=$(lynex vacuum 2>&1); status_is "a young file: exits 0" 0 $? "$out"
 contains "a young file is left" "left: too young" "$out"
