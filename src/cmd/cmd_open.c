@@ -93,6 +93,7 @@ enum lx_status lx_cmd_open_ledger(struct lx_cmd *cmd, struct lx_err *err)
         .clock = cmd->clock,
         .random = cmd->random,
         .cancel = cmd->cancel,
+        .log = &cmd->log,
         .single_writer = cmd->config->commit == LX_SET_COMMIT_SINGLE_WRITER,
     };
     return lx_ledger_open(&options, &cmd->ledger, err);

@@ -23,7 +23,9 @@ enum lx_status lx_ledger_open(const struct lx_ledger_options *options, struct lx
     made->options = *options;
     made->body.max = LX_LEDGER_MAX_COMMIT_BYTES;
     made->body_version = made->tables.version = made->state.version = -1;
-    enum lx_status status = lx_ledger_advance(made, -1, &cut, err);
+    enum lx_status status = lx_ledger_load_checkpoint(made, err);
+    if (status == LX_OK)
+        status = lx_ledger_advance(made, -1, &cut, err);
     if (status != LX_OK) {
         lx_ledger_close(made);
         return status;

@@ -29,6 +29,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "store/store.h"
 
 #include <jansson.h>
@@ -42,7 +43,8 @@
 #define LX_LEDGER_MAX_SEGMENTS 1000000            /* of one domain */
 #define LX_LEDGER_MAX_WHERE 100000                /* of one segment */
 #define LX_LEDGER_MAX_RACES 200                   /* lost to other writers, then LX_E_BUSY */
-#define LX_LEDGER_MAX_RESOLVES 8    /* tries to learn what became of a PUT, then LX_E_UNKNOWN */
+#define LX_LEDGER_MAX_RESOLVES 8 /* tries to learn what became of a PUT, then LX_E_UNKNOWN */
+#define LX_LEDGER_MAX_CHECKPOINT_ACTIONS 100000000 /* of one checkpoint */
 #define LX_LEDGER_MAX_HISTORY 10000 /* versions looked back on for conflicts; LX_E_CONFLICT */
 
 /* Bounds of time are whole seconds since 1970, UTC. */
@@ -86,7 +88,8 @@ struct lx_ledger_file {
      * ones beside those that the members above make. NULL where none. Text, because a listed file
      * would cost a kilobyte more as a tree. */
     char *tags;
-    int64_t version; /* that added it; not set in a change */
+    int64_t version; /* that added it (read from another's checkpoint: the checkpoint's); not set in
+                      * a change */
 };
 
 struct lx_ledger_state {
@@ -110,11 +113,13 @@ struct lx_ledger_options {
     struct lx_clock clock;
     struct lx_random random;
     const struct lx_cancel *cancel;
+    const struct lx_log *log; /* for warnings; may be NULL */
     bool
         single_writer; /* ARCHIVE_COMMIT=single-writer: the store was not found to be conditional */
 };
 
-/* Reads the log. A root without one is fine (version -1). LX_E_FORMAT: a log that is broken,
+/* Reads the log: the newest checkpoint that is whole, and the versions behind it. A root without a
+ * log is fine (version -1). LX_E_FORMAT: a log that is broken,
  * names version and line; LX_E_UNSUPPORTED: needs features that lynex does not know. */
 LX_MUST_CHECK enum lx_status lx_ledger_open(const struct lx_ledger_options *options,
                                             struct lx_ledger **ledger, struct lx_err *err);

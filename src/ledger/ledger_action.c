@@ -475,16 +475,30 @@ static enum lx_status take_action(void *context, size_t line, const json_t *acti
     return LX_OK;
 }
 
+enum lx_status lx_version_create(int64_t number, struct lx_version **version, struct lx_err *err)
+{
+    struct lx_version *made = lx_calloc(1, sizeof *made);
+    if (made == NULL)
+        return lx_err_memory(err);
+    made->number = number;
+    *version = made;
+    return LX_OK;
+}
+
+enum lx_status lx_version_take(struct lx_version *version, const json_t *action, struct lx_err *err)
+{
+    struct parsing parsing = {version, 0, {NULL, 0}};
+    return take_action(&parsing, 1, action, err);
+}
+
 enum lx_status lx_version_parse(int64_t number, struct lx_str bytes, const char *where,
                                 struct lx_version **version, struct lx_err *err)
 {
     if (bytes.len > LX_LEDGER_MAX_COMMIT_BYTES)
         return lx_err_set(err, LX_E_LIMIT, "%s: %zu bytes, more than %zu", where, bytes.len,
                           LX_LEDGER_MAX_COMMIT_BYTES);
-    struct lx_version *made = lx_calloc(1, sizeof *made);
-    if (made == NULL)
-        return lx_err_memory(err);
-    made->number = number;
+    struct lx_version *made;
+    LX_TRY(lx_version_create(number, &made, err));
     struct parsing parsing = {made, 0, {bytes.ptr, 0}};
     const char *end = bytes.len != 0 ? memchr(bytes.ptr, '\n', bytes.len) : NULL;
     if (end != NULL) {

@@ -142,7 +142,8 @@ static enum lx_status check_present(struct lx_ledger *ledger, int64_t number, st
     }
     /* A listing that lags behind a PUT shows less, never a gap before ours. */
     int64_t gap = listing.missing;
-    bool void_commit = (gap >= 0 && (gap < number || listing.checkpoint > number)) ||
+    bool bridged = listing.checkpoint >= gap && listing.checkpoint <= number;
+    bool void_commit = (gap >= 0 && (gap < number || listing.checkpoint > number) && !bridged) ||
                        (number > 0 && listing.newest < number - 1);
     if (!void_commit)
         return LX_OK;
@@ -192,6 +193,7 @@ static enum lx_status write_change(struct attempt *attempt, const struct lx_chan
         lx_ledger_apply(ledger, version);
         lx_ledger_view_update(ledger);
         lx_ledger_drop_body(ledger);
+        lx_ledger_checkpoint_if_due(ledger);
         version = NULL;
     }
     lx_version_free(version);

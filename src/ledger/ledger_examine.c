@@ -115,6 +115,7 @@ static enum lx_status visit(void *context, const char *key, const struct lx_obje
     (void)object;
     switch (lx_ledger_log_file_of(key, &version)) {
     case LX_LOG_CHECKPOINT:
+    case LX_LOG_CHECKPOINT_OTHER:
         if (version > e->examined->checkpoint)
             e->examined->checkpoint = version;
         return LX_OK;

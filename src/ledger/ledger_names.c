@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define VERSION_DIGITS 20
+#define CHECKPOINT_ENDING ".checkpoint.parquet"
 
 static bool is_plain(char c)
 {
@@ -40,6 +41,13 @@ void lx_ledger_commit_key(int64_t version, char key[LX_LEDGER_KEY])
     snprintf(key, LX_LEDGER_KEY, LX_LEDGER_LOG "%0*" PRId64 ".json", VERSION_DIGITS, version);
 }
 
+void lx_ledger_checkpoint_key(int64_t version, char key[LX_LEDGER_CHECKPOINT_KEY])
+{
+    assert(version >= 0 && version <= LX_LEDGER_MAX_VERSION);
+    snprintf(key, LX_LEDGER_CHECKPOINT_KEY, LX_LEDGER_LOG "%0*" PRId64 CHECKPOINT_ENDING,
+             VERSION_DIGITS, version);
+}
+
 enum lx_ledger_log_file lx_ledger_log_file_of(const char *key, int64_t *version)
 {
     struct lx_str name = lx_str_of(key), log = LX_STR(LX_LEDGER_LOG);
@@ -54,8 +62,10 @@ enum lx_ledger_log_file lx_ledger_log_file_of(const char *key, int64_t *version)
     enum lx_ledger_log_file file = LX_LOG_OTHER;
     if (lx_str_is(rest, ".json"))
         file = LX_LOG_COMMIT;
-    else if (lx_str_starts(rest, LX_STR(".checkpoint.")))
+    else if (lx_str_is(rest, CHECKPOINT_ENDING))
         file = LX_LOG_CHECKPOINT;
+    else if (lx_str_starts(rest, LX_STR(".checkpoint.")))
+        file = LX_LOG_CHECKPOINT_OTHER;
     if (file != LX_LOG_OTHER)
         *version = (int64_t)number;
     return file;

@@ -17,7 +17,16 @@
 /* "_delta_log/00000000000000000007.json" */
 void lx_ledger_commit_key(int64_t version, char key[LX_LEDGER_KEY]);
 
-enum lx_ledger_log_file { LX_LOG_OTHER, LX_LOG_COMMIT, LX_LOG_CHECKPOINT };
+#define LX_LEDGER_CHECKPOINT_KEY 64
+/* "_delta_log/00000000000000000050.checkpoint.parquet" */
+void lx_ledger_checkpoint_key(int64_t version, char key[LX_LEDGER_CHECKPOINT_KEY]);
+
+enum lx_ledger_log_file {
+    LX_LOG_OTHER,
+    LX_LOG_COMMIT,
+    LX_LOG_CHECKPOINT,      /* classic, in one part: lx_ledger_checkpoint_key */
+    LX_LOG_CHECKPOINT_OTHER /* in several parts, or of version 2 */
+};
 /* What this key is. A number of 20 digits that no version can have is LX_LOG_OTHER. */
 enum lx_ledger_log_file lx_ledger_log_file_of(const char *key, int64_t *version);
 

@@ -46,12 +46,17 @@ void lx_ledger_view_free(struct lx_ledger *ledger);
 
 /* -- ledger_read.c ------------------------------------------------------------------------- */
 
+/* Broken checkpoints that are passed over before the versions themselves are read. */
+#define LX_LEDGER_MAX_CHECKPOINTS 8
+
 /* What a listing of the log says of the versions behind `after`. */
 struct lx_listing {
     int64_t after;
     int64_t newest;     /* the greatest commit that was listed; `after` where none was */
     int64_t missing;    /* the first that is not there though a later one is; -1: none */
-    int64_t checkpoint; /* the greatest listed; -1: none */
+    int64_t checkpoint; /* the greatest listed, of any kind; -1: none */
+    int64_t whole[LX_LEDGER_MAX_CHECKPOINTS]; /* the newest of one part, ascending */
+    size_t whole_count;
 };
 LX_MUST_CHECK enum lx_status lx_ledger_list(struct lx_ledger *ledger, int64_t after,
                                             struct lx_listing *listing, struct lx_err *err);
@@ -70,6 +75,10 @@ LX_MUST_CHECK enum lx_status lx_ledger_take_in(struct lx_ledger *ledger, int64_t
                                                struct lx_version **version, struct lx_err *err);
 /* Applies and frees it; the view is not brought up to date. */
 void lx_ledger_apply(struct lx_ledger *ledger, struct lx_version *version);
+/* The tables, empty so far, become what `version` says, read from a checkpoint. On a failure they
+ * stay empty. */
+LX_MUST_CHECK enum lx_status lx_ledger_start_from(struct lx_ledger *ledger,
+                                                  struct lx_version *version, struct lx_err *err);
 /* Reads all versions that are there, and those up to `at_least`, which are known to be there.
  * *cut: versions are missing, the log was cut off or is broken (LX_E_FORMAT). */
 LX_MUST_CHECK enum lx_status lx_ledger_advance(struct lx_ledger *ledger, int64_t at_least,
@@ -117,11 +126,17 @@ LX_MUST_CHECK enum lx_status lx_change_render(const struct lx_ledger *ledger,
                                               const char *txn_id, struct lx_buf *body,
                                               struct lx_err *err);
 
-/* -- ledger_checkpoint.c: the seam for checkpoints ----------------------------------------- */
+/* -- ledger_checkpoint.c: see ledger_checkpoint.h ------------------------------------------ */
 
-/* The log begins behind `missing`: the state would have to come from a checkpoint. */
-LX_MUST_CHECK enum lx_status lx_ledger_from_checkpoint(struct lx_ledger *ledger,
-                                                       const struct lx_listing *listing,
+/* The newest checkpoint that can be read becomes the state; where there is none, nothing does.
+ * Those that are passed over are told to options.log. */
+LX_MUST_CHECK enum lx_status lx_ledger_load_checkpoint(struct lx_ledger *ledger,
                                                        struct lx_err *err);
+/* The error where versions are missing that a newer checkpoint stands for. */
+LX_MUST_CHECK enum lx_status
+lx_ledger_cleaned(struct lx_ledger *ledger, const struct lx_listing *listing, struct lx_err *err);
+/* Writes one after a version that was committed, every LX_LEDGER_CHECKPOINT_EVERY. A failure is
+ * only told: the log is whole without it. */
+void lx_ledger_checkpoint_if_due(struct lx_ledger *ledger);
 
 #endif

@@ -17,6 +17,14 @@ static enum lx_status visit_log(void *context, const char *key, const struct lx_
     int64_t version;
     switch (lx_ledger_log_file_of(key, &version)) {
     case LX_LOG_CHECKPOINT:
+        if (listing->whole_count == LX_LEDGER_MAX_CHECKPOINTS) {
+            listing->whole_count--;
+            memmove(&listing->whole[0], &listing->whole[1],
+                    listing->whole_count * sizeof listing->whole[0]);
+        }
+        listing->whole[listing->whole_count++] = version; /* keys come in order */
+        __attribute__((fallthrough));
+    case LX_LOG_CHECKPOINT_OTHER:
         if (version > listing->checkpoint)
             listing->checkpoint = version;
         break;
@@ -115,6 +123,20 @@ enum lx_status lx_ledger_take_in(struct lx_ledger *ledger, int64_t number, struc
     return LX_OK;
 }
 
+enum lx_status lx_ledger_start_from(struct lx_ledger *ledger, struct lx_version *version,
+                                    struct lx_err *err)
+{
+    ledger->tables.version = version->number - 1;
+    enum lx_status status = lx_tables_prepare(&ledger->tables, version, false, err);
+    if (status == LX_OK && lx_ledger_view_reserve(ledger, version) != LX_OK)
+        status = lx_err_memory(err);
+    if (status == LX_OK)
+        lx_tables_apply(&ledger->tables, version);
+    else
+        ledger->tables.version = -1;
+    return status;
+}
+
 static void remember(struct lx_ledger *ledger, struct lx_history *history)
 {
     struct lx_ptrs *all = &ledger->history;
@@ -172,7 +194,7 @@ static enum lx_status advance(struct lx_ledger *ledger, int64_t at_least, bool *
     if (listing.missing >= 0) {
         *cut = true;
         if (listing.checkpoint >= listing.missing)
-            return lx_ledger_from_checkpoint(ledger, &listing, err);
+            return lx_ledger_cleaned(ledger, &listing, err);
         return cut_off(ledger, listing.missing, err);
     }
     int64_t target = listing.newest > at_least ? listing.newest : at_least;

@@ -72,6 +72,11 @@ struct lx_version {
 LX_MUST_CHECK enum lx_status lx_version_parse(int64_t number, struct lx_str bytes,
                                               const char *where, struct lx_version **version,
                                               struct lx_err *err);
+/* The same, action by action: what a checkpoint holds. The version is freed by lx_version_free. */
+LX_MUST_CHECK enum lx_status lx_version_create(int64_t number, struct lx_version **version,
+                                               struct lx_err *err);
+LX_MUST_CHECK enum lx_status lx_version_take(struct lx_version *version, const json_t *action,
+                                             struct lx_err *err);
 void lx_version_free(struct lx_version *version); /* NULL is fine */
 void lx_file_node_free(void *node);
 void lx_removed_node_free(void *node);
