@@ -136,10 +136,13 @@ static enum lx_status make_url(const struct lx_ch_http *http, const struct lx_ch
         LX_TRY(add_parameter(url, "enable_http_compression", "1"));
         LX_TRY(add_parameter(url, "http_zlib_compression_level", "1"));
     }
-    for (size_t i = 0; i < call->setting_count; i++)
+    bool said = false;
+    for (size_t i = 0; i < call->setting_count; i++) {
         LX_TRY(add_parameter(url, call->settings[i].name, call->settings[i].value));
+        said = said || strcmp(call->settings[i].name, "readonly") == 0;
+    }
     /* A question changes nothing; and only of such ones the server notices that nobody waits. */
-    return call->select ? add_parameter(url, "readonly", "2") : LX_OK;
+    return call->select && !said ? add_parameter(url, "readonly", "2") : LX_OK;
 }
 
 static size_t make_headers(const struct lx_ch_http *http, struct lx_http_header list[6])

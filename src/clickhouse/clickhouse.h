@@ -180,7 +180,8 @@ struct lx_ch_query {
     const char *query_id;                 /* NULL: made by the client: "lynex-<purpose>-<random>" */
     const char *purpose;                  /* one word for that id: "guard"; NULL: "query" */
     const char *log_comment;              /* NULL: "lynex" */
-    const struct lx_ch_setting *settings; /* besides the pinned ones, which they override */
+    /* Besides the pinned ones, which they override; as a SELECT's readonly=2, by HTTP. */
+    const struct lx_ch_setting *settings;
     size_t setting_count;
     int timeout_ms; /* for the whole query, which may be silent all that time;
                        0: only the idle timeout */

@@ -18,6 +18,10 @@ const struct lx_command lx_commands[] = {
      "  Failed runs are tried again sooner (ARCHIVE_RETRY_SECONDS); SIGTERM and SIGINT end it.\n"
      "  /metrics, /healthz and /livez answer at LYNEX_HTTP.\n",
      lx_cmd_serve},
+    {"status", "", "what is pending: what is archived and still hot, and why; what is due now",
+     "  --json      as JSON\n"
+     "  Where ClickHouse does not answer, what the ledger knows is shown, and the status is 1.\n",
+     lx_cmd_status},
     {"ls", "[PREFIX]", "list what is archived, and what of it is still hot",
      "  PREFIX      only files whose path starts so: events/2026-01\n"
      "  --json      as JSON\n",

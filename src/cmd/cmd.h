@@ -101,6 +101,7 @@ int lx_cmd_inspect(struct lx_cmd *cmd);
 int lx_cmd_ledger(struct lx_cmd *cmd);
 int lx_cmd_ls(struct lx_cmd *cmd);
 int lx_cmd_serve(struct lx_cmd *cmd);
+int lx_cmd_status(struct lx_cmd *cmd);
 int lx_cmd_vacuum(struct lx_cmd *cmd);
 int lx_cmd_verify(struct lx_cmd *cmd);
 int lx_cmd_version(struct lx_cmd *cmd);
