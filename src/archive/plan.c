@@ -358,16 +358,29 @@ static enum lx_status make(struct maker *m, struct lx_err *err)
     return make_batches(m, err);
 }
 
+/* The parts, between two looks at the table: they are of this table, and if the server started
+ * again before they were asked for, that is known. */
+static enum lx_status ask_parts(struct lx_run *run, struct lx_plan *plan, struct lx_err *err)
+{
+    bool same, revived = false;
+    LX_TRY(lx_start_again(run, &same, err));
+    LX_TRY(lx_run_parts(run, &plan->parts, err));
+    LX_TRY(lx_start_again(run, &same, err));
+    if (!same)
+        return lx_err_set(err, LX_E_AGAIN, "the table changed while its parts were asked for");
+    if (!run->o->dry_run)
+        LX_TRY(lx_start_revive(run, &plan->parts, &revived, err));
+    return revived ? lx_err_set(err, LX_E_AGAIN, "deleted segments are live again") : LX_OK;
+}
+
 enum lx_status lx_plan_make(struct lx_run *run, struct lx_plan *plan, struct lx_err *err)
 {
     struct maker m = {.run = run, .plan = plan};
-    bool same;
     *plan = (struct lx_plan){0};
     LX_TRY(lx_ledger_refresh(run->o->ledger, err)); /* the ledger first, then the table */
-    LX_TRY(lx_start_again(run, &same, err));
     m.state = lx_ledger_state(run->o->ledger);
     plan->version = m.state->version;
-    LX_TRY(lx_run_parts(run, &plan->parts, err));
+    LX_TRY(ask_parts(run, plan, err));
     m.views = lx_calloc(plan->parts.count + 1, sizeof *m.views);
     enum lx_status status = m.views != NULL ? make(&m, err) : lx_err_memory(err);
     for (size_t i = 0; m.views != NULL && i < plan->parts.count; i++)

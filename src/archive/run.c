@@ -144,6 +144,30 @@ enum lx_status lx_run_schema(struct lx_run *run, const char *id, const struct lx
     return LX_OK;
 }
 
+enum lx_status lx_ids_make(struct lx_ids *ids, size_t most, struct lx_err *err)
+{
+    *ids = (struct lx_ids){.texts = lx_calloc(most, sizeof *ids->texts),
+                           .list = lx_calloc(most, sizeof *ids->list)};
+    if (ids->texts != NULL && ids->list != NULL)
+        return LX_OK;
+    lx_ids_free(ids);
+    return lx_err_memory(err);
+}
+
+void lx_ids_add(struct lx_ids *ids, const char *id)
+{
+    memcpy(ids->texts[ids->count], id, LX_LEDGER_ID);
+    ids->list[ids->count] = ids->texts[ids->count];
+    ids->count++;
+}
+
+void lx_ids_free(struct lx_ids *ids)
+{
+    lx_free(ids->texts);
+    lx_free(ids->list);
+    *ids = (struct lx_ids){0};
+}
+
 void lx_run_free(struct lx_run *run)
 {
     lx_hot_table_free(run->table);
@@ -287,7 +311,7 @@ static void judge_breaker(struct lx_run *run, const struct lx_plan *plan)
 
 static enum lx_status rounds(struct lx_run *run, struct lx_err *err)
 {
-    bool again = true;
+    bool again = true, told = false;
     for (int round = 0; again; round++) {
         if (round == LX_RUN_MAX_PLANS) {
             lx_err_set(err, LX_E_AGAIN, "the table changed under each of %d plans of this run",
@@ -299,7 +323,8 @@ static enum lx_status rounds(struct lx_run *run, struct lx_err *err)
         enum lx_status status = lx_run_step(run, LX_STEP_PLAN, err);
         if (status == LX_OK)
             status = lx_plan_make(run, &plan, err);
-        if (status == LX_OK && round == 0) {
+        if (status == LX_OK && !told) {
+            told = true;
             tell_plan(run, &plan);
             tell_ways(run, &plan);
             judge_breaker(run, &plan);
@@ -308,6 +333,11 @@ static enum lx_status rounds(struct lx_run *run, struct lx_err *err)
         if (status == LX_OK && !run->o->dry_run)
             status = work_off(run, &plan, &again, err);
         lx_plan_free(&plan);
+        if (status == LX_E_AGAIN) {
+            again = true;
+            lx_err_clear(err);
+            continue;
+        }
         LX_TRY(status);
     }
     return LX_OK;

@@ -79,6 +79,16 @@ LX_MUST_CHECK enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_part
 LX_MUST_CHECK enum lx_status lx_run_schema(struct lx_run *run, const char *id,
                                            const struct lx_row_schema **schema, struct lx_err *err);
 
+/* Ids of segments, copied: those of a state are void as soon as a commit reads on. */
+struct lx_ids {
+    char (*texts)[LX_LEDGER_ID];
+    const char **list; /* for lx_change */
+    size_t count;
+};
+LX_MUST_CHECK enum lx_status lx_ids_make(struct lx_ids *ids, size_t most, struct lx_err *err);
+void lx_ids_add(struct lx_ids *ids, const char *id);
+void lx_ids_free(struct lx_ids *ids);
+
 /* -- start.c ------------------------------------------------------------------------------- */
 
 /* Describes the table, checks clocks, hashes, row policies, the ledger's table; sets cutoff and
@@ -87,6 +97,10 @@ LX_MUST_CHECK enum lx_status lx_start(struct lx_run *run, struct lx_err *err);
 /* Describes the table again. *same = false: another table has its place now, or its columns
  * changed. */
 LX_MUST_CHECK enum lx_status lx_start_again(struct lx_run *run, bool *same, struct lx_err *err);
+/* Segments that ended shortly before the server last started, and have rows in these parts: live
+ * again. Parts are asked for first, the table then: so no start of the server is missed. */
+LX_MUST_CHECK enum lx_status lx_start_revive(struct lx_run *run, const struct lx_hot_parts *parts,
+                                             bool *revived, struct lx_err *err);
 /* Before the first write of a run: does the store honour put-if-absent? Asked once. */
 LX_MUST_CHECK enum lx_status lx_start_writing(struct lx_run *run, struct lx_err *err);
 
@@ -127,6 +141,7 @@ struct lx_plan {
     int64_t part_count; /* with rows to read */
 };
 
+/* LX_E_AGAIN: the table moved meanwhile. Free the plan in every case. */
 LX_MUST_CHECK enum lx_status lx_plan_make(struct lx_run *run, struct lx_plan *plan,
                                           struct lx_err *err);
 void lx_plan_free(struct lx_plan *plan);

@@ -210,27 +210,20 @@ static enum lx_status find_gone(struct lx_run *run, const struct lx_hot_parts *p
                                 struct lx_err *err)
 {
     const struct lx_ledger_state *state = lx_ledger_state(run->o->ledger);
-    /* Copies: the state changes under a commit that meets another's. */
-    char(*copies)[LX_LEDGER_ID] = lx_calloc(state->live_count + 1, sizeof *copies);
-    const char **ids = lx_calloc(state->live_count + 1, sizeof *ids);
-    size_t count = 0;
-    enum lx_status status = ids != NULL && copies != NULL ? LX_OK : lx_err_memory(err);
-    for (size_t i = 0; status == LX_OK && i < state->live_count; i++) {
-        const struct lx_segment *segment = &state->live[i];
-        if (strcmp(segment->source, run->source) != 0 || has_rows(parts, segment) ||
-            lx_run_elsewhere(run, segment))
-            continue;
-        memcpy(copies[count], segment->id, LX_LEDGER_ID);
-        ids[count] = copies[count];
-        count++;
-    }
-    if (count > 0) {
+    struct lx_ids ids;
+    LX_TRY(lx_ids_make(&ids, state->live_count, err));
+    for (size_t i = 0; i < state->live_count; i++)
+        if (strcmp(state->live[i].source, run->source) == 0 && !has_rows(parts, &state->live[i]) &&
+            !lx_run_elsewhere(run, &state->live[i]))
+            lx_ids_add(&ids, state->live[i].id);
+    enum lx_status status = LX_OK;
+    if (ids.count > 0) {
         struct lx_change change = {
             .operation = "GONE",
             .has_base = true,
             .base_version = state->version,
-            .end_segments = ids,
-            .end_segment_count = count,
+            .end_segments = ids.list,
+            .end_segment_count = ids.count,
             .ended_at = parts->now,
             .source = run->source,
             .forget_ended_before = parts->now - LX_RUN_ENDED_SECONDS,
@@ -243,8 +236,7 @@ static enum lx_status find_gone(struct lx_run *run, const struct lx_hot_parts *p
             status = LX_OK; /* looked at again by the next settle */
         }
     }
-    lx_free(ids);
-    lx_free(copies);
+    lx_ids_free(&ids);
     return status;
 }
 

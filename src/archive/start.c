@@ -236,52 +236,61 @@ static bool has_rows_again(const struct lx_hot_parts *parts, const struct lx_seg
     return false;
 }
 
+static bool may_be_back(const struct lx_run *run, const struct lx_segment *segment)
+{
+    return strcmp(segment->source, run->source) == 0 &&
+           segment->ended_at >= run->table->started_at - LX_RUN_ENDED_SECONDS &&
+           segment->ended_at <= run->table->started_at;
+}
+
+static enum lx_status commit_revived(struct lx_run *run, const struct lx_ids *ids,
+                                     struct lx_err *err)
+{
+    const struct lx_change change = {
+        .operation = "REVIVE", .revive_segments = ids->list, .revive_segment_count = ids->count};
+    lx_run_note(run, LX_EVENT_WARNING, "it is compared by content now; nothing is lost or twice",
+                "ClickHouse was started again, and %zu segments that were deleted shortly before "
+                "have rows in their place",
+                ids->count);
+    LX_TRY(lx_start_writing(run, err));
+    enum lx_status status = lx_ledger_commit(run->o->ledger, &change, NULL, err);
+    if (status != LX_E_CONFLICT)
+        return status;
+    lx_err_clear(err);
+    return LX_OK; /* another archiver did it */
+}
+
 /* ClickHouse does not fsync: after a power loss a part whose drop it had acknowledged can be back.
  * What ended within the hour before its start and has rows in its blocks is live again; settle and
  * reconcile then find by content what is true. */
+enum lx_status lx_start_revive(struct lx_run *run, const struct lx_hot_parts *parts, bool *revived,
+                               struct lx_err *err)
+{
+    const struct lx_ledger_state *state = lx_ledger_state(run->o->ledger);
+    struct lx_ids ids;
+    LX_TRY(lx_ids_make(&ids, state->ended_count, err));
+    for (size_t i = 0; i < state->ended_count; i++)
+        if (may_be_back(run, &state->ended[i]) && has_rows_again(parts, &state->ended[i]))
+            lx_ids_add(&ids, state->ended[i].id);
+    *revived = ids.count > 0;
+    enum lx_status status = ids.count > 0 ? commit_revived(run, &ids, err) : LX_OK;
+    lx_ids_free(&ids);
+    return status;
+}
+
+/* The same before anything else; the parts are asked for only where something may be back. */
 static enum lx_status revive(struct lx_run *run, struct lx_err *err)
 {
     const struct lx_ledger_state *state = lx_ledger_state(run->o->ledger);
-    int64_t from = run->table->started_at - LX_RUN_ENDED_SECONDS;
-    /* Copies: the state changes under a commit that meets another's. */
-    char(*copies)[LX_LEDGER_ID] = lx_calloc(state->ended_count + 1, sizeof *copies);
-    const char **ids = lx_calloc(state->ended_count + 1, sizeof *ids);
     struct lx_hot_parts parts = {0};
-    size_t count = 0;
-    bool asked = false;
-    enum lx_status status = ids != NULL && copies != NULL ? LX_OK : lx_err_memory(err);
-    for (size_t i = 0; status == LX_OK && i < state->ended_count; i++) {
-        const struct lx_segment *segment = &state->ended[i];
-        if (strcmp(segment->source, run->source) != 0 || segment->ended_at < from ||
-            segment->ended_at > run->table->started_at)
-            continue;
-        if (!asked) {
-            status = run->o->hot.ops->parts(run->o->hot.self, &parts, err);
-            asked = true;
-        }
-        if (status == LX_OK && has_rows_again(&parts, segment)) {
-            memcpy(copies[count], segment->id, LX_LEDGER_ID);
-            ids[count] = copies[count];
-            count++;
-        }
-    }
-    if (status == LX_OK && count > 0) {
-        struct lx_change change = {
-            .operation = "REVIVE", .revive_segments = ids, .revive_segment_count = count};
-        lx_run_note(
-            run, LX_EVENT_WARNING, "it is compared by content now; nothing is lost or twice",
-            "ClickHouse was started again, and %zu segments that were deleted shortly before "
-            "have rows in their place",
-            count);
-        status = lx_start_writing(run, err);
-        if (status == LX_OK)
-            status = lx_ledger_commit(run->o->ledger, &change, NULL, err);
-        if (status == LX_E_CONFLICT)
-            status = LX_OK; /* another archiver did it */
-    }
+    bool revived, any = false;
+    for (size_t i = 0; i < state->ended_count; i++)
+        any = any || may_be_back(run, &state->ended[i]);
+    if (!any)
+        return LX_OK;
+    LX_TRY(lx_run_parts(run, &parts, err));
+    enum lx_status status = lx_start_revive(run, &parts, &revived, err);
     lx_hot_parts_free(&parts);
-    lx_free(ids);
-    lx_free(copies);
     return status;
 }
 
