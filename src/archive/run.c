@@ -204,13 +204,23 @@ static void skip_rest(struct lx_plan *plan, size_t failed)
     }
 }
 
+/* While another archiver's guarded mask waits on the server, rows cannot be read: the next plan
+ * waits for it, within its bounds. */
+static enum lx_status pending_is_again(enum lx_status status, struct lx_err *err)
+{
+    return status == LX_E_BUSY && err != NULL && strcmp(err->name, "PENDING_DELETE") == 0
+               ? LX_E_AGAIN
+               : status;
+}
+
 /* One round: everything that the plan holds. *again: the table moved under it. */
 static enum lx_status work_off(struct lx_run *run, struct lx_plan *plan, bool *again,
                                struct lx_err *err)
 {
     *again = false;
     for (size_t i = 0; i < plan->group_count; i++) {
-        enum lx_status status = lx_reconcile(run, plan, &plan->groups[i], err);
+        enum lx_status status =
+            pending_is_again(lx_reconcile(run, plan, &plan->groups[i], err), err);
         if (status == LX_E_AGAIN)
             *again = true;
         else if (status != LX_OK)
@@ -219,7 +229,8 @@ static enum lx_status work_off(struct lx_run *run, struct lx_plan *plan, bool *a
     if (plan->strangers && *again)
         return LX_OK; /* by content over the whole table: all of it or nothing */
     for (size_t i = 0; i < plan->batch_count; i++) {
-        enum lx_status status = lx_batch_run(run, plan, &plan->batches[i], err);
+        enum lx_status status =
+            pending_is_again(lx_batch_run(run, plan, &plan->batches[i], err), err);
         if (status == LX_E_AGAIN) {
             *again = true;
             skip_rest(plan, i);
@@ -322,7 +333,7 @@ static enum lx_status rounds(struct lx_run *run, struct lx_err *err)
         struct lx_plan plan = {0};
         enum lx_status status = lx_run_step(run, LX_STEP_PLAN, err);
         if (status == LX_OK)
-            status = lx_plan_make(run, &plan, err);
+            status = pending_is_again(lx_plan_make(run, &plan, err), err);
         if (status == LX_OK && !told) {
             told = true;
             tell_plan(run, &plan);
