@@ -111,8 +111,10 @@ static uint32_t width_of(enum lx_parquet_physical physical)
 {
     switch (physical) {
     case LX_PARQUET_BOOLEAN: return 1;
-    case LX_PARQUET_INT32: return 4;
-    case LX_PARQUET_INT64: return 8;
+    case LX_PARQUET_INT32:
+    case LX_PARQUET_FLOAT: return 4;
+    case LX_PARQUET_INT64:
+    case LX_PARQUET_DOUBLE: return 8;
     default: return 0;
     }
 }
@@ -351,7 +353,8 @@ static bool readable(const struct lx_parquet_leaf *leaf)
     enum lx_parquet_physical physical = leaf->field->physical;
     /* Below two levels there is no struct that could be NULL: no action's member. */
     return leaf->max_definition >= 2 &&
-           (width_of(physical) != 0 || physical == LX_PARQUET_BYTE_ARRAY);
+           (physical == LX_PARQUET_BOOLEAN || physical == LX_PARQUET_INT32 ||
+            physical == LX_PARQUET_INT64 || physical == LX_PARQUET_BYTE_ARRAY);
 }
 
 /* Marks what is passed over; false: all of it. */

@@ -25,8 +25,10 @@ void *lx_pq_arena_alloc(struct lx_pq_arena *arena, size_t count, size_t size)
     if (block == NULL || block->cap - block->used < bytes) {
         size_t cap = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
         block = lx_calloc(1, sizeof *block + cap);
-        if (block == NULL)
+        if (block == NULL) {
+            arena->starved = true;
             return NULL;
+        }
         block->cap = cap;
         block->next = arena->blocks;
         arena->blocks = block;

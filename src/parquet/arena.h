@@ -11,6 +11,7 @@ struct lx_pq_arena_block;
 struct lx_pq_arena {
     struct lx_pq_arena_block *blocks;
     size_t used, max; /* bytes handed out */
+    bool starved;     /* memory ran out, not the maximum */
 };
 
 #define LX_PQ_ARENA(limit)                                                                         \

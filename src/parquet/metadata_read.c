@@ -625,6 +625,8 @@ enum lx_status lx_pq_footer_read(struct lx_pq_arena *arena, const void *bytes, s
     struct raw_group *groups = NULL;
     lx_pq_thrift_open(&r.t, bytes, size);
     read_file(&r, &read, &groups);
+    if (r.crowded && arena->starved)
+        return lx_err_memory(err);
     if (r.crowded)
         return lx_err_set(err, LX_E_LIMIT, "the metadata takes more than %zu bytes of memory",
                           arena->max);
