@@ -252,6 +252,22 @@ static enum lx_status read_all(struct lx_batch *batch, struct lx_err *err)
     return same ? LX_OK : lx_err_set(err, LX_E_AGAIN, "the table changed while it was read");
 }
 
+static enum lx_status check_stored(struct lx_run *run, const struct lx_batch_plan *what,
+                                   struct lx_err *err)
+{
+    const struct lx_hot *hot = &run->o->hot;
+    if (hot->ops->stored == NULL)
+        return LX_OK;
+    const char **parts = lx_calloc(what->slice_count, sizeof *parts);
+    if (parts == NULL)
+        return lx_err_memory(err);
+    for (size_t i = 0; i < what->slice_count; i++)
+        parts[i] = what->slices[i].part->name;
+    enum lx_status status = hot->ops->stored(hot->self, parts, what->slice_count, err);
+    lx_free(parts);
+    return status;
+}
+
 enum lx_status lx_batch_run(struct lx_run *run, const struct lx_plan *plan,
                             const struct lx_batch_plan *what, struct lx_err *err)
 {
@@ -262,6 +278,8 @@ enum lx_status lx_batch_run(struct lx_run *run, const struct lx_plan *plan,
     enum lx_status status = lx_batch_open(run, plan, what, &batch, err);
     if (status == LX_OK)
         status = make_segments(&batch, err);
+    if (status == LX_OK)
+        status = check_stored(run, what, err);
     if (status == LX_OK)
         status = read_all(&batch, err);
     if (status == LX_OK)

@@ -133,6 +133,10 @@ struct lx_hot_ops {
     /* Answers all; with a fresh literal that must come back. `whole`: also count whole parts. */
     enum lx_status (*sums)(void *self, struct lx_hot_sum *sums, size_t count, bool whole,
                            struct lx_err *err);
+    /* LX_E_REFUSED where a column of these parts has another value at each reading (a DEFAULT now()
+     * of a column that they lack). May be NULL: never so. */
+    enum lx_status (*stored)(void *self, const char *const *parts, size_t count,
+                             struct lx_err *err);
     /* Which of these parts hold a row? *now: the server's clock, seconds. */
     enum lx_status (*present)(void *self, const char *const *parts, size_t count, bool *present,
                               int64_t *now, struct lx_err *err);

@@ -14,6 +14,7 @@ static const struct lx_hot_ops sql_ops = {
     .self_test = lx_hot_sql_self_test,
     .parts = lx_hot_sql_parts,
     .sums = lx_hot_sql_sums,
+    .stored = lx_hot_sql_stored,
     .present = lx_hot_sql_present,
     .read = lx_hot_sql_read,
     .next = lx_hot_sql_next,

@@ -59,6 +59,8 @@ enum lx_status lx_hot_sql_self_test(void *self, struct lx_err *err);
 enum lx_status lx_hot_sql_parts(void *self, struct lx_hot_parts *parts, struct lx_err *err);
 enum lx_status lx_hot_sql_sums(void *self, struct lx_hot_sum *sums, size_t count, bool whole,
                                struct lx_err *err);
+enum lx_status lx_hot_sql_stored(void *self, const char *const *parts, size_t count,
+                                 struct lx_err *err);
 enum lx_status lx_hot_sql_present(void *self, const char *const *parts, size_t count, bool *present,
                                   int64_t *now, struct lx_err *err);
 enum lx_status lx_hot_sql_read(void *self, const struct lx_hot_read *read,

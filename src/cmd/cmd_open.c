@@ -99,12 +99,16 @@ enum lx_status lx_cmd_open_ledger(struct lx_cmd *cmd, struct lx_err *err)
     return lx_ledger_open(&options, &cmd->ledger, err);
 }
 
-/* ARCHIVE_TABLE is TABLE or DATABASE.TABLE. */
+/* ARCHIVE_TABLE is TABLE or DATABASE.TABLE, or `TABLE` for a name that holds a dot. */
 static enum lx_status split_table(struct lx_cmd *cmd, struct lx_err *err)
 {
     const char *table = cmd->config->table, *dot = strchr(table, '.');
+    size_t length = strlen(table);
     const char *database = cmd->config->servers[0].database;
-    if (dot != NULL) {
+    if (length > 2 && table[0] == '`' && table[length - 1] == '`') {
+        cmd->database = lx_strdup(database != NULL ? database : "");
+        cmd->table = lx_strndup(table + 1, length - 2);
+    } else if (dot != NULL) {
         cmd->database = lx_strndup(table, (size_t)(dot - table));
         cmd->table = lx_strdup(dot + 1);
     } else {

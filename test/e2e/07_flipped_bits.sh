@@ -18,6 +18,7 @@ contains "a decoded value: says what to do" "no row was deleted" "$out"
 equal "a decoded value: all rows are hot" "$before" "$(state)"
 equal "a decoded value: nothing was recorded" 0 "$(committed)"
 equal "a decoded value: the bad file is kept apart" 1 "$(find "$T/archive/_quarantine" -type f | wc -l)"
+equal "a decoded value: and not among the good ones" 0 "$(find "$T/archive/events" -name "*.parquet" | wc -l)"
 
 LYNEX_MUTANT=flip-encoded
 out=$(lynex archive 2>&1); status_is "the encoder's output: status 4" 4 $? "$out"
