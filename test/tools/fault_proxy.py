@@ -24,8 +24,10 @@ go with it.
     reset [request=K|answer=K]   reset after K bytes of the request's body, the store not having it; or after
                                  K bytes of the answer (head and body); without a number: the request was read,
                                  and goes nowhere
-    lose                         the server acts, its answer is thrown away, the connection reset
-    stall seconds=S [after]      silence before the request is handed on (after: before the answer is)
+    lose [early]                 the server acts, its answer is thrown away, the connection reset; early: its
+                                 answer is not waited for
+    stall seconds=S [after]      silence before the request is handed on (after: before the answer is); new rules
+                                 end it, with a reset
     trickle bytes=N ms=M         the answer in pieces
     twice [first]                sent twice; the second answer (first: the first) is handed back
     cut at=K [honest]            only K bytes of the answer's body, then the connection ends; honest: with
@@ -107,7 +109,7 @@ class State:
     def replace(self, text):
         rules = [Rule(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
         with self.lock:
-            self.rules, self.log = rules, []
+            self.rules, self.log, self.generation = rules, [], self.generation + 1
 
     def enter(self, request):
         """Gives the request its number, and the rule for it."""
@@ -287,11 +289,13 @@ class Exchange:
                 raise Gone
 
     def pause(self, seconds):
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            ready, _, _ = select.select([self.client.sock], [], [], max(0, until - time.monotonic()))
+        until, generation = time.monotonic() + seconds, self.state.generation
+        while (left := until - time.monotonic()) > 0:
+            ready, _, _ = select.select([self.client.sock], [], [], min(left, 0.1))
             if ready and not self.client.more():
                 raise Gone
+            if self.state.generation != generation:
+                self.reset()
 
     def send(self, request):
         try:
@@ -391,7 +395,12 @@ class Exchange:
         self.reset()
 
     def do_lose(self, request, rule):
-        self.act(request)
+        if "early" in rule.flags:
+            sock = self.send(request)
+            time.sleep(0.3)
+            sock.close()
+        else:
+            self.act(request)
         self.reset()
 
     def do_stall(self, request, rule):
