@@ -19,6 +19,8 @@
  *   commit.c              what a batch makes true in the ledger
  *   settle.c, delete.c    which parts may go; guard and delete, which take a warrant
  *   reconcile*.c          comparing by content what names do not tell
+ *   vacuum*.c             what abandoned batches left in the store
+ *   rebuild*.c            a new log out of the files, where it was lost
  *
  * Threads: a run belongs to one thread; its events are told from that thread. */
 #ifndef LX_ARCHIVE_ARCHIVE_H

@@ -121,6 +121,11 @@ static void print_state(const struct checking *c, const struct lx_ledger_examine
     }
     if (flaws == 0 && c->bad_objects == 0)
         printf("the log is whole; lynex verify re-proves the rows\n");
+    else if (flaws > 0 && cmd->ledger != NULL)
+        printf("the state of the archive is whole all the same: it comes from the checkpoint of "
+               "version %lld. The history\nbefore it (lynex audit) is not: put the versions back "
+               "where there are copies of them\n",
+               (long long)x->checkpoint);
     else if (flaws > 0)
         printf(
             "nothing may be deleted on such a log, and lynex deletes nothing on it. Put the "
@@ -143,7 +148,10 @@ static int check(struct lx_cmd *cmd)
     c.findings = json_array();
     enum lx_status status = lx_ledger_examine(&options, tell_finding, &c, &x, &err);
     int64_t flaws = x.missing + x.broken + x.unsupported;
-    if (status == LX_OK && flaws == 0 && x.newest >= 0)
+    /* A flaw before the newest checkpoint costs history, not the state. */
+    if (status == LX_OK && flaws > 0 && x.checkpoint >= 0 && lx_cmd_open_ledger(cmd, &err) != LX_OK)
+        lx_err_clear(&err);
+    if (status == LX_OK && x.newest >= 0 && (flaws == 0 || cmd->ledger != NULL))
         status = check_objects(&c, &err);
     int code = flaws > 0 ? LX_EXIT_FAILED : c.bad_objects > 0 ? LX_EXIT_PROOF : LX_EXIT_DONE;
     if (status != LX_OK)

@@ -151,5 +151,20 @@ equal "the young ones stay" "$stay" "$(hot)"
 equal "the archive: what it had, and the late ones, none twice" "$(($(cut -f1 <<< "$all") + late - 700))" "$(sql "SELECT count() FROM $(cold_table)")"
 out=$(lynex verify 2>&1); status_is "verify exits 0 again" 0 $? "$out"
 out=$(lynex archive 2>&1); contains "then there is nothing to do" "No events to archive" "$out"
+
+# A flaw before a checkpoint costs history, not the state.
+month=$(basename "$(dirname "$file")")
+for n in $(seq 60); do
+    : > "$T/archive/events/$month/events_20200101_0000$(printf %02d "$n").parquet"
+    lynex vacuum --min-age 0 --yes > "$T/out" 2>&1 || fail "vacuum $n" "$(cat "$T/out")"
+    [ -n "$(ls "$log" | grep checkpoint)" ] && [ "$n" -gt 8 ] && break
+done
+rm "$(version 3)"
+out=$(lynex ls 2>&1); status_is "a hole before a checkpoint: ls exits 0" 0 $? "$out"
+out=$(lynex ledger check 2>&1); status_is "a hole before a checkpoint: check exits 1" 1 $? "$out"
+contains "a hole before a checkpoint: listed" "missing  version 3" "$out"
+contains "a hole before a checkpoint: what it costs" "the state of the archive is whole all the same" "$out"
+out=$(lynex audit 2>&1); status_is "a hole before a checkpoint: audit exits 1" 1 $? "$out"
+contains "a hole before a checkpoint: audit says which" "version 3" "$out"
 out=$(lynex ledger 2>&1); status_is "ledger alone is wrong usage" 2 $? "$out"
 done_testing
