@@ -417,6 +417,12 @@ enum lx_status lx_http_begin(struct lx_http *client, const struct lx_http_reques
         status = lx_http_prepare(r, request, &own);
     if (status == LX_OK)
         status = lx_http_drive_head(r, &own);
+    /* Head, body and the break may come at once: what came may say why it broke. */
+    if (status == LX_E_NETWORK && r->head_complete && !r->head_only &&
+        r->source_failure.status == LX_OK) {
+        r->failure = own;
+        status = LX_OK;
+    }
     if (status != LX_OK) {
         lx_http_end(r);
         if (err != NULL)
@@ -444,17 +450,17 @@ static size_t take_stash(struct lx_http_response *r, void *buffer, size_t capaci
 enum lx_status lx_http_read(struct lx_http_response *r, void *buffer, size_t capacity, size_t *got,
                             struct lx_err *err)
 {
+    if (capacity == 0)
+        return lx_err_set(err, LX_E_BUG, "%s: a read of nothing", r->where);
+    size_t taken = take_stash(r, buffer, capacity);
+    if (taken != 0 || (r->body_ended && r->failure.status == LX_OK)) {
+        *got = taken;
+        return LX_OK;
+    }
     if (r->failure.status != LX_OK) {
         if (err != NULL)
             *err = r->failure;
         return r->failure.status;
-    }
-    if (capacity == 0)
-        return lx_err_set(err, LX_E_BUG, "%s: a read of nothing", r->where);
-    size_t taken = take_stash(r, buffer, capacity);
-    if (taken != 0 || r->body_ended) {
-        *got = taken;
-        return LX_OK;
     }
     r->into = buffer;
     r->into_capacity = capacity;
@@ -463,8 +469,10 @@ enum lx_status lx_http_read(struct lx_http_response *r, void *buffer, size_t cap
     taken = r->into_len;
     r->into = NULL;
     r->into_capacity = r->into_len = 0;
-    if (status != LX_OK) {
+    if (status != LX_OK)
         r->failure.status = status;
+    /* What came before the break is handed out first. */
+    if (status != LX_OK && taken == 0 && (taken = take_stash(r, buffer, capacity)) == 0) {
         if (err != NULL)
             *err = r->failure;
         return status;

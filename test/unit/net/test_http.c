@@ -318,6 +318,47 @@ static void test_every_cut_is_seen(void **state)
     close_bench(&b);
 }
 
+/* What came before the break is given first, however head, body and end fall together: an
+ * exception of ClickHouse stands there. */
+static void test_all_that_came_is_given(void **state)
+{
+    (void)state;
+    static const char script[] = "HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n"
+                                 "abcdefghijklmnopqrstuvwxyz";
+    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz";
+    const size_t head = sizeof script - sizeof alphabet;
+    static const size_t sizes[] = {1, 7, 64};
+    struct bench b;
+    open_bench(&b, scripted, NULL);
+    b.script = script;
+    b.script_len = sizeof script - 1;
+    for (b.cut = head; b.cut < b.script_len; b.cut++) {
+        for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+            struct lx_err err = LX_ERR_INIT;
+            struct lx_http_response *r = NULL;
+            struct lx_http_request request = {.method = "GET", .url = b.url, .repeatable = true};
+            char body[64];
+            size_t done = 0, got = 1;
+            enum lx_status status = lx_http_begin(b.client, &request, &r, &err);
+            assert_int_equal(status, LX_OK);
+            while (status == LX_OK && done < sizeof body) {
+                size_t room = sizeof body - done;
+                status =
+                    lx_http_read(r, body + done, sizes[s] < room ? sizes[s] : room, &got, &err);
+                if (status == LX_OK && got == 0)
+                    fail_msg("cut at %zu: taken for whole", b.cut);
+                done += status == LX_OK ? got : 0;
+            }
+            assert_int_equal(status, LX_E_NETWORK);
+            assert_int_equal(done, b.cut - head);
+            assert_memory_equal(body, alphabet, done);
+            assert_int_equal(lx_http_read(r, body, 1, &got, &err), LX_E_NETWORK);
+            lx_http_end(r);
+        }
+    }
+    close_bench(&b);
+}
+
 static void test_answers_that_prove_nothing(void **state)
 {
     (void)state;
@@ -938,6 +979,7 @@ int main(void)
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_source_failures),
         cmocka_unit_test(test_every_cut_is_seen),
+        cmocka_unit_test(test_all_that_came_is_given),
         cmocka_unit_test(test_answers_that_prove_nothing),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_trailers),
