@@ -390,6 +390,9 @@ enum lx_status lx_s3_do(struct lx_s3 *s3, struct lx_s3_call *call, struct lx_s3_
     size_t out_start = call->out != NULL ? call->out->len : 0;
     const unsigned most = call->cleaning ? LX_S3_CLEANING_TRIES : LX_STORE_MAX_TRIES;
     bool maybe_done = false, class_dropped = false;
+    struct lx_err own = LX_ERR_INIT;
+    if (err == NULL)
+        err = &own; /* the caller needs no text, but what is said of tries does */
     for (unsigned tries = 1;; tries++) {
         struct lx_s3_failure failure = {0};
         struct lx_http_trace trace = {0};
