@@ -122,6 +122,21 @@ done
 s3_case "a short answer that says so" 4 "the proof failed" "no row was deleted" -- 'GET /events/ nth=2 cut at=10 honest'
 s3_case "a length that is too small" 4 "the proof failed" "no row was deleted" -- 'GET /events/ nth=2 length add=-10'
 
+# A wrong bit in a version of the log, which says what is archived already: refused before anything is done.
+for at in 900 1800 3100 -300; do
+    table=log${at#-}
+    little_table "$table"
+    SETTINGS=("${COMMON[@]}")
+    little_settings "$table" "AWS_ENDPOINT_URL=http://127.0.0.1:$PROXY_PORT"
+    out=$(lynex archive --no-delete-after-archive 2>&1); status_is "archived, all still hot" 0 $? "$out"
+    faults "$PROXY_PORT" "GET /_delta_log/0+\.json flip at=$at"
+    out=$(lynex archive 2>&1); status_is "a wrong bit in the log, byte $at" 4 $? "$out"
+    contains "a wrong bit in the log, byte $at: says where" "00000000000000000000.json), line 1" "$out"
+    faults "$PROXY_PORT"
+    out=$(lynex archive 2>&1); status_is "a wrong bit in the log, byte $at: the next run" 0 $? "$out"
+    equal "a wrong bit in the log, byte $at: all is done, nothing twice" "" "$(little_done "$table" "$table")"
+done
+
 # The store says no.
 s3_case "quota" 1 QuotaExceeded "raise the quota" -- 'PUT /events/ s3 403 QuotaExceeded'
 s3_case "quota at the commit" 1 QuotaExceeded "raise the quota" -- 'PUT /_delta_log/0 s3 403 QuotaExceeded'

@@ -98,6 +98,16 @@ ch_case "parts that are too large to drop" 0 -- 'POST query_id=lynex-drop nth=1 
 contains "parts that are too large to drop: the brake is taken off" "max_partition_size_to_drop=0" "$(exchanges "$PROXY_PORT")"
 ch_case "a statement that neither way knows" 3 "SYNTAX_ERROR" -- 'POST query_id=lynex-mask exception 62 SYNTAX_ERROR'
 
+# Columns may have any names: none takes the place of what a statement calls something.
+sql "CREATE TABLE prod.named (h Int64, d DateTime('UTC'), s String, n Int64, p Int64, c Int64, i Int64, q Int64, nonce Int64, strange Int64, inside Int64)
+    ENGINE = MergeTree PARTITION BY intDiv(h, 100) ORDER BY h"
+sql "INSERT INTO prod.named SELECT number, toDateTime('$LITTLE_DAY', 'UTC') - toIntervalDay(if(number < 160, 60, 1)), 'x', number * 2, 1, 2, 3, 4, 5, 6, 7
+    FROM numbers(200)"
+SETTINGS=("${COMMON[@]}" ARCHIVE_TABLE=named ARCHIVE_TIME_COLUMN=d "ARCHIVE_URL=file://$T/named")
+out=$(lynex archive 2>&1); status_is "columns with the names of aliases" 0 $? "$out"
+equal "columns with the names of aliases: part and rows are gone" "40" "$(sql 'SELECT count() FROM prod.named')"
+equal "columns with the names of aliases: and archived" "160	25440" "$(sql "SELECT count(), sum(n) FROM deltaLakeLocal('$T/named')")"
+
 # The server is killed while a statement waits: before the server has it, or behind it. Then it is started again, and
 # only then the run learns that its connection is gone; or the run ends without the server.
 kill_in_mid() { # WHAT STATUS RULE
