@@ -106,8 +106,8 @@ struct lx_http_request {
 LX_MUST_CHECK enum lx_status lx_http_begin(struct lx_http *client,
                                            const struct lx_http_request *request,
                                            struct lx_http_response **response, struct lx_err *err);
-/* At least one byte of the body unless it has ended: then *got = 0, and the body was whole. Where it
- * broke, all bytes that came are given before the failure.
+/* At least one byte of the body unless it has ended: then *got = 0, and the body was whole. Where
+ * it broke, all bytes that came are given before the failure.
  * Drives the connection only while it runs: between calls the sender is held back by TCP. */
 LX_MUST_CHECK enum lx_status lx_http_read(struct lx_http_response *response, void *buffer,
                                           size_t capacity, size_t *got, struct lx_err *err);

@@ -342,9 +342,8 @@ static void test_all_that_came_is_given(void **state)
             enum lx_status status = lx_http_begin(b.client, &request, &r, &err);
             assert_int_equal(status, LX_OK);
             while (status == LX_OK && done < sizeof body) {
-                size_t room = sizeof body - done;
-                status =
-                    lx_http_read(r, body + done, sizes[s] < room ? sizes[s] : room, &got, &err);
+                size_t room = sizes[s] < sizeof body - done ? sizes[s] : sizeof body - done;
+                status = lx_http_read(r, body + done, room, &got, &err);
                 if (status == LX_OK && got == 0)
                     fail_msg("cut at %zu: taken for whole", b.cut);
                 done += status == LX_OK ? got : 0;
