@@ -9,8 +9,9 @@
 
 bool lx_file_account_is_bad(enum lx_status status)
 {
+    /* Refused: in a class from which it must be restored first. */
     return lx_status_class(status) == LX_CLASS_corrupt || status == LX_E_NOTFOUND ||
-           status == LX_E_UNSUPPORTED || status == LX_E_LIMIT;
+           status == LX_E_UNSUPPORTED || status == LX_E_LIMIT || status == LX_E_REFUSED;
 }
 
 void lx_file_account_free(struct lx_file_account *account)

@@ -206,24 +206,31 @@ static enum lx_status look_at(struct load *load, struct lx_vacuum_item *item, st
     return add_candidate(load, item, &account, err);
 }
 
+static bool is_compared(const struct lx_vacuum_item *item)
+{
+    return item->kind == LX_VACUUM_FILE && item->fate == LX_VACUUM_TAKE;
+}
+
 enum lx_status lx_vacuum_compare_rows(const struct lx_vacuum_options *options,
                                       struct lx_vacuum_report *report, struct lx_err *err)
 {
-    size_t memory = (size_t)options->memory_bytes;
+    size_t memory = (size_t)options->memory_bytes, count = 0;
+    for (size_t i = 0; i < report->count; i++)
+        count += is_compared(&report->items[i]);
+    if (count == 0)
+        return LX_OK;
     struct load load = {
         .o = options,
         .how = {options->store, options->pool, memory / SHARE_TO_READ, options->cancel},
-        .candidates = lx_calloc(report->count + 1, sizeof(struct candidate)),
+        .candidates = lx_calloc(count, sizeof(struct candidate)),
         .wanted_cap = memory / SHARE_FOR_ROWS / sizeof(struct wanted),
     };
-    load.wanted = lx_malloc(load.wanted_cap * sizeof *load.wanted + 1);
+    load.wanted = lx_malloc(load.wanted_cap * sizeof *load.wanted);
     enum lx_status status =
         load.candidates != NULL && load.wanted != NULL ? LX_OK : lx_err_memory(err);
-    for (size_t i = 0; status == LX_OK && i < report->count; i++) {
-        struct lx_vacuum_item *item = &report->items[i];
-        if (item->kind == LX_VACUUM_FILE && item->fate == LX_VACUUM_TAKE)
-            status = look_at(&load, item, err);
-    }
+    for (size_t i = 0; status == LX_OK && i < report->count; i++)
+        if (is_compared(&report->items[i]))
+            status = look_at(&load, &report->items[i], err);
     if (status == LX_OK)
         status = compare_load(&load, err);
     for (size_t i = 0; load.candidates != NULL && i < load.count; i++)
