@@ -1,11 +1,13 @@
 /* s3_upload.c: a new object written piece by piece. Up to one part's size it is held in memory and
  * goes up as one conditional PUT. A larger one reserves its key by a conditional PUT of nothing,
  * since CompleteMultipartUpload does not honour the condition everywhere, and then goes up in
- * parts, each held in memory until the store has it. */
+ * parts by a thread of its own, while the next ones are written: one part is being sent, one may
+ * wait, one is being filled. */
 #include "store/s3.h"
 
 #include "base/alloc.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #define MAX_COMPLETE_TRIES 3
@@ -18,10 +20,21 @@ struct s3_upload {
     struct lx_buf part; /* bytes that the store does not have yet */
     int64_t size;       /* of all that was written */
     bool reserved;
-    char owner[24];     /* marks the reservation as ours */
-    char *id;           /* of the multipart upload; NULL: none yet */
-    struct lx_buf list; /* the parts, as CompleteMultipartUpload wants them */
-    unsigned parts;
+    char owner[24]; /* marks the reservation as ours */
+    char *id;       /* of the multipart upload; NULL: none yet */
+    unsigned parts; /* handed to the thread */
+
+    /* The thread that sends. */
+    struct lx_s3 *s3;
+    bool running;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards all that follows */
+    pthread_cond_t moved;
+    struct lx_buf waiting; /* the next part; empty: none */
+    bool busy, stop;
+    struct lx_err failure; /* status LX_OK while all is well */
+    struct lx_buf list;    /* parts that the store has, as CompleteMultipartUpload wants them */
+    unsigned sent;
 };
 
 void lx_s3_object_headers(struct lx_s3 *s3, const struct lx_put *put, struct lx_s3_call *call)
@@ -51,8 +64,24 @@ enum lx_status lx_s3_if_absent(struct lx_s3 *s3, struct lx_s3_call *call, struct
     return LX_OK;
 }
 
+static void stop_thread(struct s3_upload *upload)
+{
+    if (!upload->running)
+        return;
+    pthread_mutex_lock(&upload->lock);
+    upload->stop = true;
+    pthread_cond_broadcast(&upload->moved);
+    pthread_mutex_unlock(&upload->lock);
+    pthread_join(upload->thread, NULL);
+    upload->running = false;
+}
+
 static void free_upload(struct s3_upload *upload)
 {
+    stop_thread(upload);
+    pthread_mutex_destroy(&upload->lock);
+    pthread_cond_destroy(&upload->moved);
+    lx_buf_free(&upload->waiting);
     lx_buf_free(&upload->part);
     lx_buf_free(&upload->list);
     lx_free(upload->id);
@@ -66,8 +95,12 @@ enum lx_status lx_s3_upload_begin(void *self, const char *key, const struct lx_p
     struct s3_upload *upload = lx_calloc(1, sizeof *upload);
     if (upload == NULL)
         return lx_err_memory(err);
-    *upload = (struct s3_upload){
-        .put = *put, .part = LX_BUF(LX_S3_MAX_PARTS * s3->part_size), .list = LX_BUF(4 * LX_MIB)};
+    *upload = (struct s3_upload){.s3 = s3,
+                                 .put = *put,
+                                 .part = LX_BUF(LX_S3_MAX_PARTS * s3->part_size),
+                                 .list = LX_BUF(4 * LX_MIB)};
+    pthread_mutex_init(&upload->lock, NULL);
+    pthread_cond_init(&upload->moved, NULL);
     snprintf(upload->key, sizeof upload->key, "%s", key);
     snprintf(upload->owner, sizeof upload->owner, "%016llx",
              (unsigned long long)lx_random_u64(&s3->random));
@@ -155,33 +188,106 @@ static enum lx_status create(struct lx_s3 *s3, struct s3_upload *upload, struct 
     return status;
 }
 
-static enum lx_status send_part(struct lx_s3 *s3, struct s3_upload *upload, size_t size,
-                                struct lx_err *err)
+static enum lx_status put_part(struct s3_upload *upload, const struct lx_buf *part,
+                               struct lx_err *err)
 {
     struct lx_s3_answer answer;
     char number[16];
-    snprintf(number, sizeof number, "%u", upload->parts + 1);
+    snprintf(number, sizeof number, "%u", upload->sent + 1);
     struct lx_s3_call call = {.method = "PUT",
                               .key = upload->key,
                               .action = "s3:PutObject",
                               .params = {{"partNumber", number}, {"uploadId", upload->id}},
                               .param_count = 2,
-                              .body = upload->part.data,
-                              .body_size = size};
-    if (upload->parts == LX_S3_MAX_PARTS)
-        return lx_err_set(err, LX_E_LIMIT, "%s would have more than %d parts: raise S3_PART_MB",
-                          upload->key, LX_S3_MAX_PARTS);
-    atomic_fetch_add(&s3->puts, 1);
-    LX_TRY(lx_s3_do(s3, &call, &answer, err));
+                              .body = part->data,
+                              .body_size = part->len};
+    atomic_fetch_add(&upload->s3->puts, 1);
+    LX_TRY(lx_s3_do(upload->s3, &call, &answer, err));
     if (answer.object.etag[0] == 0)
         return lx_err_set(err, LX_E_FORMAT, "the store took a part without saying its ETag");
     if (lx_buf_printf(&upload->list, "<Part><PartNumber>%s</PartNumber><ETag>\"%s\"</ETag></Part>",
                       number, answer.object.etag) != LX_OK)
         return lx_err_memory(err);
-    upload->parts++;
-    upload->part.len -= size;
-    memmove(upload->part.data, upload->part.data + size, upload->part.len);
+    upload->sent++;
     return LX_OK;
+}
+
+static void *send_parts(void *context)
+{
+    struct s3_upload *upload = context;
+    pthread_mutex_lock(&upload->lock);
+    for (;;) {
+        while (upload->waiting.len == 0 && !upload->stop)
+            pthread_cond_wait(&upload->moved, &upload->lock);
+        if (upload->stop)
+            break;
+        struct lx_buf part = upload->waiting;
+        struct lx_err err = LX_ERR_INIT;
+        upload->waiting = (struct lx_buf){0};
+        upload->busy = true;
+        bool good = upload->failure.status == LX_OK;
+        pthread_cond_broadcast(&upload->moved);
+        pthread_mutex_unlock(&upload->lock);
+        enum lx_status status = good ? put_part(upload, &part, &err) : LX_OK;
+        lx_buf_free(&part);
+        pthread_mutex_lock(&upload->lock);
+        upload->busy = false;
+        if (status != LX_OK && upload->failure.status == LX_OK) {
+            upload->failure = err;
+            upload->failure.status = status;
+        }
+        pthread_cond_broadcast(&upload->moved);
+    }
+    pthread_mutex_unlock(&upload->lock);
+    return NULL;
+}
+
+/* Hands the first `size` bytes to the thread; waits while two parts are under way. */
+static enum lx_status send_part(struct lx_s3 *s3, struct s3_upload *upload, size_t size,
+                                struct lx_err *err)
+{
+    struct lx_buf rest = LX_BUF(LX_S3_MAX_PARTS * s3->part_size);
+    if (upload->parts == LX_S3_MAX_PARTS)
+        return lx_err_set(err, LX_E_LIMIT, "%s would have more than %d parts: raise S3_PART_MB",
+                          upload->key, LX_S3_MAX_PARTS);
+    if (!upload->running) {
+        if (pthread_create(&upload->thread, NULL, send_parts, upload) != 0)
+            return lx_err_set(err, LX_E_MEMORY, "the thread of an upload could not be started");
+        upload->running = true;
+    }
+    if (upload->part.len > size &&
+        lx_buf_append(&rest, upload->part.data + size, upload->part.len - size) != LX_OK)
+        return lx_err_memory(err);
+    pthread_mutex_lock(&upload->lock);
+    while (upload->waiting.len != 0 && upload->failure.status == LX_OK)
+        pthread_cond_wait(&upload->moved, &upload->lock);
+    enum lx_status status = upload->failure.status;
+    if (status == LX_OK) {
+        upload->part.len = size;
+        upload->waiting = upload->part;
+        upload->part = rest;
+        upload->parts++;
+        pthread_cond_broadcast(&upload->moved);
+    } else if (err != NULL) {
+        *err = upload->failure;
+    }
+    pthread_mutex_unlock(&upload->lock);
+    if (status != LX_OK)
+        lx_buf_free(&rest);
+    return status;
+}
+
+/* Until the store has all parts that were handed over. */
+static enum lx_status wait_for_parts(struct s3_upload *upload, struct lx_err *err)
+{
+    pthread_mutex_lock(&upload->lock);
+    while ((upload->waiting.len != 0 || upload->busy) && upload->failure.status == LX_OK)
+        pthread_cond_wait(&upload->moved, &upload->lock);
+    enum lx_status status = upload->failure.status;
+    if (status != LX_OK && err != NULL)
+        *err = upload->failure;
+    pthread_mutex_unlock(&upload->lock);
+    return status;
 }
 
 enum lx_status lx_s3_upload_write(void *self, void *context, const void *bytes, size_t size,
@@ -334,6 +440,8 @@ enum lx_status lx_s3_upload_finish(void *self, void *context, struct lx_object *
     if (status == LX_OK && upload->part.len > 0)
         status = send_part(s3, upload, upload->part.len, err);
     if (status == LX_OK)
+        status = wait_for_parts(upload, err);
+    if (status == LX_OK)
         status = complete(s3, upload, object, err);
     if (status == LX_OK || status == LX_E_UNKNOWN)
         free_upload(upload);
@@ -348,6 +456,7 @@ void lx_s3_upload_abort(void *self, void *context)
     struct s3_upload *upload = context;
     struct lx_s3_answer answer;
     struct lx_err ignored = LX_ERR_INIT;
+    stop_thread(upload); /* no part may come behind the abort */
     if (upload->id != NULL) {
         /* A right of its own, which we may not have: a lifecycle rule then tidies up. */
         struct lx_s3_call call = {.method = "DELETE",
