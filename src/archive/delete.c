@@ -250,6 +250,17 @@ static enum lx_status judge_by_name(struct deleting *d, struct lx_err *err)
     return status;
 }
 
+/* The answers tell of the table that has the name now. If it is another one than the statement met,
+ * they tell nothing: the next comparison finds what is true. */
+static enum lx_status judge_table(struct deleting *d, struct lx_err *err)
+{
+    bool same;
+    LX_TRY(lx_start_again(d->run, &same, err));
+    for (size_t i = 0; !same && i < d->count; i++)
+        d->gone[i] = false;
+    return LX_OK;
+}
+
 /* Is this failure the server's last word on deleting, for this run? */
 static bool is_final(enum lx_status status)
 {
@@ -298,6 +309,8 @@ static enum lx_status drop(struct deleting *d, size_t going, struct lx_err *err)
         status = lx_run_step(run, LX_STEP_DELETED, err);
         if (status == LX_OK)
             status = said == LX_OK ? judge_by_name(d, err) : judge_by_blocks(d, err);
+        if (status == LX_OK)
+            status = judge_table(d, err);
         if (status == LX_OK)
             judge_answer(d, said, &why);
     }
@@ -380,6 +393,8 @@ static enum lx_status mask(struct deleting *d, size_t going, bool *worth_applyin
             refuse(run, &why); /* no read is possible until it ran */
         else if (status == LX_OK)
             status = judge_mask(d, worth_applying, err);
+        if (status == LX_OK && !waits)
+            status = judge_table(d, err);
         if (status == LX_OK && !waits)
             judge_answer(d, said, &why);
     }

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 
 #define BATCH_ROWS 16384
+#define INDEXES_MAX (64 * LX_MIB) /* of one file, read at once */
 
 struct lx_file_scan {
     struct lx_store *store;
@@ -17,12 +18,22 @@ struct lx_file_scan {
     size_t leaf_count;
     const struct lx_column **decoded, **arranged;
     uint64_t *hashes;
+    bool whole; /* all rows: then the indexes are checked at the end, too */
+    /* Bytes from this offset, read ahead. */
+    uint8_t *ahead;
+    int64_t ahead_offset;
+    size_t ahead_size;
 };
 
 static enum lx_status read_at(void *self, int64_t offset, void *bytes, size_t size,
                               struct lx_err *err)
 {
     struct lx_file_scan *scan = self;
+    if (scan->ahead != NULL && offset >= scan->ahead_offset &&
+        (uint64_t)(offset - scan->ahead_offset) + size <= scan->ahead_size) {
+        memcpy(bytes, scan->ahead + (offset - scan->ahead_offset), size);
+        return LX_OK;
+    }
     return lx_store_read(scan->store, scan->key, offset, bytes, size, err);
 }
 
@@ -39,6 +50,7 @@ void lx_file_scan_close(struct lx_file_scan *scan)
     lx_free(scan->decoded);
     lx_free(scan->arranged);
     lx_free(scan->hashes);
+    lx_free(scan->ahead);
     lx_free(scan);
 }
 
@@ -93,6 +105,7 @@ enum lx_status lx_file_scan_open(const struct lx_file_scan_options *options,
     if (scan == NULL)
         return lx_err_memory(err);
     scan->store = options->store;
+    scan->whole = options->last == 0;
     scan->schema = options->schema;
     scan->key = lx_strdup(options->key);
     scan->output_of = lx_calloc(columns, sizeof *scan->output_of);
@@ -127,6 +140,56 @@ bool lx_file_scan_value(const struct lx_file_scan *scan, const char *key, struct
     return lx_parquet_reader_key_value(scan->reader, lx_str_of(key), value);
 }
 
+/* -- indexes ------------------------------------------------------------------------------- */
+
+static void widen(int64_t offset, int32_t bytes, int64_t *from, int64_t *to)
+{
+    if (offset <= 0 || bytes <= 0)
+        return;
+    *from = offset < *from ? offset : *from;
+    *to = offset + bytes > *to ? offset + bytes : *to;
+}
+
+/* Indexes lie together, before the footer: one read for all of them. */
+static enum lx_status read_ahead(struct lx_file_scan *scan, struct lx_err *err)
+{
+    const struct lx_parquet_metadata *file = lx_parquet_reader_metadata(scan->reader);
+    int64_t from = INT64_MAX, to = 0;
+    for (size_t g = 0; g < file->row_group_count; g++)
+        for (size_t c = 0; c < file->schema.leaf_count; c++) {
+            const struct lx_parquet_chunk *chunk = &file->row_groups[g].chunks[c];
+            widen(chunk->column_index_offset, chunk->column_index_bytes, &from, &to);
+            widen(chunk->offset_index_offset, chunk->offset_index_bytes, &from, &to);
+        }
+    if (from >= to || to - from > (int64_t)INDEXES_MAX)
+        return LX_OK; /* none, or other than ours: read one by one */
+    scan->ahead = lx_malloc((size_t)(to - from));
+    if (scan->ahead == NULL)
+        return lx_err_memory(err);
+    LX_TRY(lx_store_read(scan->store, scan->key, from, scan->ahead, (size_t)(to - from), err));
+    scan->ahead_offset = from;
+    scan->ahead_size = (size_t)(to - from);
+    return LX_OK;
+}
+
+/* Readers leave out rows by them, so they must be what was written: their checksums tell. */
+static enum lx_status check_indexes(struct lx_file_scan *scan, struct lx_err *err)
+{
+    const struct lx_parquet_metadata *file = lx_parquet_reader_metadata(scan->reader);
+    LX_TRY(read_ahead(scan, err));
+    for (size_t g = 0; g < file->row_group_count; g++)
+        for (uint32_t c = 0; c < file->schema.leaf_count; c++) {
+            struct lx_parquet_page_index index;
+            enum lx_status status = lx_parquet_reader_page_index(scan->reader, g, c, &index, err);
+            if (status == LX_OK)
+                lx_parquet_page_index_free(&index);
+            else if (status != LX_E_NOTFOUND)
+                return status;
+            lx_err_clear(err);
+        }
+    return LX_OK;
+}
+
 enum lx_status lx_file_scan_next(struct lx_file_scan *scan, struct lx_file_rows *rows,
                                  struct lx_err *err)
 {
@@ -142,6 +205,8 @@ enum lx_status lx_file_scan_next(struct lx_file_scan *scan, struct lx_file_rows 
     }
     if (status == LX_OK && count > 0)
         status = lx_row_schema_hash_rows(scan->schema, sent, count, scan->hashes, err);
+    if (status == LX_OK && count == 0 && scan->whole)
+        status = check_indexes(scan, err);
     if (status != LX_OK) {
         lx_err_context(err, "reading back %s", scan->key);
         return status;

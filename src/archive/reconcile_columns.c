@@ -180,8 +180,12 @@ static enum lx_status make(struct lx_run *run, const struct lx_row_schema *schem
     find_same_names(run, schema, places, used);
     if (count_of(places, fields, FOUND_LOST) > 0) {
         find_renamed(run, schema, places, used);
-        if (count_of(places, fields, FOUND_LOST) == 0)
-            LX_TRY(hot_side(run, schema, places, &made[(*count)++].hot, err));
+        if (count_of(places, fields, FOUND_RENAMED) > 0) { /* others may be dropped beside */
+            struct lx_comparison *first = &made[(*count)++];
+            LX_TRY(hot_side(run, schema, places, &first->hot, err));
+            if (count_of(places, fields, FOUND_LOST) > 0)
+                LX_TRY(file_side(schema, places, &first->file, err));
+        }
         for (size_t i = 0; i < fields; i++)
             if (places[i].how == FOUND_RENAMED)
                 places[i].how = FOUND_LOST; /* not renamed after all: dropped, another one added */

@@ -105,6 +105,113 @@ static bool is_wanted(struct wanted *wanted, uint64_t hash)
     return false;
 }
 
+/* -- rows in files of an older schema ------------------------------------------------------- */
+
+/* Reconcile makes segments of the table's schema of its time over files of older ones: rows are
+ * the same where a column that was added since holds its default, or has another name. To be found
+ * by their hashes they are put together anew. */
+struct dressing {
+    const struct lx_row_schema *from, *to;
+    size_t *at;                    /* of each field of `to`: the column of `from`; SIZE_MAX: none */
+    struct lx_column *defaults;    /* of each field of `to` that has none */
+    const struct lx_column **made; /* of the last rows, one a field of `to` */
+    const struct lx_column **taken; /* the same for the columns that are compared */
+    uint64_t *hashes;
+    size_t cap;
+};
+
+static void free_dressing(struct dressing *d)
+{
+    for (size_t i = 0; d->defaults != NULL && i < d->to->field_count; i++)
+        lx_column_free(&d->defaults[i]);
+    lx_free(d->at);
+    lx_free(d->defaults);
+    lx_free(d->made);
+    lx_free(d->taken);
+    lx_free(d->hashes);
+}
+
+static bool same_type(const struct lx_field *a, const struct lx_field *b)
+{
+    return strcmp(a->type.text, b->type.text) == 0;
+}
+
+static size_t field_of(const struct lx_row_schema *schema, const char *name)
+{
+    for (size_t i = 0; i < schema->field_count; i++)
+        if (strcmp(schema->fields[i].name, name) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+static bool is_taken(const struct dressing *d, size_t column)
+{
+    for (size_t i = 0; i < d->to->field_count; i++)
+        if (d->at[i] == column)
+            return true;
+    return false;
+}
+
+/* `renamed`: what is lost and what is gained of the same type is the same column. */
+static enum lx_status open_dressing(struct dressing *d, bool renamed, bool *other,
+                                    struct lx_err *err)
+{
+    size_t count = d->to->field_count;
+    d->at = lx_calloc(count, sizeof *d->at);
+    d->defaults = lx_calloc(count, sizeof *d->defaults);
+    d->made = lx_calloc(count, sizeof *d->made);
+    d->taken = lx_calloc(count, sizeof *d->taken);
+    if (d->at == NULL || d->defaults == NULL || d->made == NULL || d->taken == NULL)
+        return lx_err_memory(err);
+    *other = false;
+    for (size_t i = 0; i < count; i++) {
+        size_t found = field_of(d->from, d->to->fields[i].name);
+        d->at[i] = found != SIZE_MAX && same_type(&d->to->fields[i], &d->from->fields[found])
+                       ? found
+                       : SIZE_MAX;
+    }
+    for (size_t i = 0; renamed && i < count; i++)
+        for (size_t j = 0; d->at[i] == SIZE_MAX && j < d->from->field_count; j++)
+            if (!is_taken(d, j) && same_type(&d->to->fields[i], &d->from->fields[j]) &&
+                field_of(d->to, d->from->fields[j].name) == SIZE_MAX) {
+                d->at[i] = j;
+                *other = true;
+            }
+    return LX_OK;
+}
+
+/* NULL, zero or the empty text, as ClickHouse fills a column that is added without a default. */
+static enum lx_status fill_default(struct lx_column *column, const struct lx_ch_type *type,
+                                   int64_t rows)
+{
+    static const uint8_t zero[LX_COLUMN_MAX_WIDTH];
+    if (column->rows == 0)
+        lx_column_init(column, type->width != 0 ? LX_COLUMN_FIXED : LX_COLUMN_BYTES, type->width);
+    lx_column_clear(column);
+    while (column->rows < rows)
+        LX_TRY(type->nullable ? lx_column_append_null(column)
+                              : lx_column_append(column, zero, type->width));
+    return LX_OK;
+}
+
+static enum lx_status dress(struct dressing *d, const struct lx_file_rows *rows, struct lx_err *err)
+{
+    if ((size_t)rows->rows > d->cap) {
+        uint64_t *grown = lx_realloc(d->hashes, (size_t)rows->rows * sizeof *grown);
+        if (grown == NULL)
+            return lx_err_memory(err);
+        d->hashes = grown;
+        d->cap = (size_t)rows->rows;
+    }
+    for (size_t i = 0; i < d->to->field_count; i++) {
+        d->made[i] = d->at[i] != SIZE_MAX ? rows->columns[d->at[i]] : &d->defaults[i];
+        if (d->at[i] == SIZE_MAX && d->defaults[i].rows != rows->rows &&
+            fill_default(&d->defaults[i], &d->to->fields[i].sent, rows->rows) != LX_OK)
+            return lx_err_memory(err);
+    }
+    return lx_row_schema_hash_rows(d->to, d->made, rows->rows, d->hashes, err);
+}
+
 static enum lx_status read_rows(struct reading *r, const struct lx_ledger_file *file, int64_t first,
                                 int64_t last, struct wanted *wanted, struct lx_err *err)
 {
@@ -183,6 +290,70 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* The rows of such a file that are wanted, by their hashes as the segment has them. */
+static enum lx_status read_dressed(struct reading *r, const struct lx_ledger_file *file,
+                                   struct dressing *d, struct wanted *wanted, struct lx_err *err)
+{
+    const struct lx_file_scan_options options = {
+        .store = r->run->o->store,
+        .key = file->path,
+        .size = file->size,
+        .schema = d->from,
+        .pool = r->run->o->pool,
+        .memory_bytes = (size_t)r->run->o->memory_bytes / 2,
+    };
+    struct lx_file_scan *scan = NULL;
+    struct lx_file_rows rows = {0};
+    uint64_t *keys = NULL;
+    enum lx_status status = lx_file_scan_open(&options, &scan, err);
+    while (status == LX_OK) {
+        status = lx_file_scan_next(scan, &rows, err);
+        if (status != LX_OK || rows.rows == 0)
+            break;
+        lx_free(keys);
+        keys = lx_malloc((size_t)rows.rows * sizeof *keys);
+        status = keys != NULL ? dress(d, &rows, err) : lx_err_memory(err);
+        for (size_t i = 0; status == LX_OK && i < r->compare->field_count; i++)
+            d->taken[i] = d->made[field_of(d->to, r->compare->fields[i].name)];
+        if (status == LX_OK)
+            status = lx_row_schema_hash_rows(r->compare, d->taken, rows.rows, keys, err);
+        for (int64_t i = 0; status == LX_OK && i < rows.rows; i++)
+            if (is_wanted(wanted, d->hashes[i]))
+                status = take(r, d->hashes[i], keys[i], err);
+    }
+    lx_free(keys);
+    lx_file_scan_close(scan);
+    return status;
+}
+
+static bool knows_all(const struct lx_row_schema *whole, const struct lx_row_schema *part)
+{
+    for (size_t i = 0; i < part->field_count; i++)
+        if (field_of(whole, part->fields[i].name) == SIZE_MAX)
+            return false;
+    return true;
+}
+
+static enum lx_status read_older(struct reading *r, const struct lx_ledger_file *file,
+                                 struct wanted *wanted, struct lx_err *err)
+{
+    bool other = true;
+    enum lx_status status = LX_OK;
+    if (!knows_all(r->schema, r->compare))
+        return lx_err_set(err, LX_E_BUG, "columns are compared that were not archived");
+    /* First as if columns were renamed, then as if they were dropped and added. */
+    for (int renamed = 1; status == LX_OK && renamed >= 0 && (renamed || other); renamed--) {
+        struct dressing d = {.to = r->schema};
+        status = lx_run_schema(r->run, file->schema, &d.from, err);
+        if (status == LX_OK)
+            status = open_dressing(&d, renamed != 0, &other, err);
+        if (status == LX_OK)
+            status = read_dressed(r, file, &d, wanted, err);
+        free_dressing(&d);
+    }
+    return status;
+}
+
 /* The segment's hashes stand in side objects, but its rows are needed: they are those rows of its
  * files that have these hashes. Nine bytes a row of one segment. */
 static enum lx_status read_by_hash(struct reading *r, struct lx_err *err)
@@ -209,9 +380,10 @@ static enum lx_status read_by_hash(struct reading *r, struct lx_err *err)
         if (segment->where[i].hashes)
             continue;
         status = listed(r, segment->where[i].path, &file, err);
-        /* Files of another schema hold no rows that were hashed by this one. */
-        if (status == LX_OK && strcmp(file->schema, segment->schema) == 0)
-            status = read_rows(r, file, 0, 0, &wanted, err);
+        if (status == LX_OK)
+            status = strcmp(file->schema, segment->schema) == 0
+                         ? read_rows(r, file, 0, 0, &wanted, err)
+                         : read_older(r, file, &wanted, err);
     }
     lx_free(wanted.hashes);
     lx_free(wanted.taken);

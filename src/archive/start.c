@@ -224,13 +224,16 @@ enum lx_status lx_start_writing(struct lx_run *run, struct lx_err *err)
 
 /* -- a server that started again ----------------------------------------------------------- */
 
-static bool has_rows_again(const struct lx_hot_parts *parts, const struct lx_segment *segment)
+static bool has_rows_again(const struct lx_run *run, const struct lx_hot_parts *parts,
+                           const struct lx_segment *segment)
 {
+    /* Another table took this one's place: which of its rows are those cannot be told by blocks. */
+    bool anywhere = strcmp(segment->source, run->source) != 0;
     for (size_t i = 0; i < parts->count; i++) {
         const struct lx_hot_part *part = &parts->parts[i];
-        if (strcmp(part->partition, segment->partition) == 0 &&
-            part->min_block <= segment->max_block && segment->min_block <= part->max_block &&
-            part->rows > 0)
+        if (part->rows > 0 && (anywhere || (strcmp(part->partition, segment->partition) == 0 &&
+                                            part->min_block <= segment->max_block &&
+                                            segment->min_block <= part->max_block)))
             return true;
     }
     return false;
@@ -238,7 +241,7 @@ static bool has_rows_again(const struct lx_hot_parts *parts, const struct lx_seg
 
 static bool may_be_back(const struct lx_run *run, const struct lx_segment *segment)
 {
-    return strcmp(segment->source, run->source) == 0 &&
+    return lx_source_same_table(segment->source, run->source) &&
            segment->ended_at >= run->table->started_at - LX_RUN_ENDED_SECONDS &&
            segment->ended_at <= run->table->started_at;
 }
@@ -270,7 +273,7 @@ enum lx_status lx_start_revive(struct lx_run *run, const struct lx_hot_parts *pa
     struct lx_ids ids;
     LX_TRY(lx_ids_make(&ids, state->ended_count, err));
     for (size_t i = 0; i < state->ended_count; i++)
-        if (may_be_back(run, &state->ended[i]) && has_rows_again(parts, &state->ended[i]))
+        if (may_be_back(run, &state->ended[i]) && has_rows_again(run, parts, &state->ended[i]))
             lx_ids_add(&ids, state->ended[i].id);
     *revived = ids.count > 0;
     enum lx_status status = ids.count > 0 ? commit_revived(run, &ids, err) : LX_OK;

@@ -15,6 +15,7 @@
 
 static struct sim_limbo *open_limbo(struct sim_world *world, const struct sim_part *part)
 {
+    sim_witness_look(world->sim);
     world->limbo =
         sim_memory(lx_realloc(world->limbo, (world->limbo_count + 1) * sizeof *world->limbo));
     struct sim_limbo *limbo = &world->limbo[world->limbo_count++];
@@ -22,7 +23,8 @@ static struct sim_limbo *open_limbo(struct sim_world *world, const struct sim_pa
                                 .min_block = part->min_block,
                                 .max_block = part->max_block,
                                 .first = INT64_MAX,
-                                .last = INT64_MIN};
+                                .last = INT64_MIN,
+                                .version = world->sim->witness.version};
     memcpy(limbo->partition, part->partition, sizeof limbo->partition);
     return limbo;
 }
@@ -50,7 +52,7 @@ void sim_recorded(struct sim_world *world, const struct lx_ledger_state *state)
 {
     size_t kept = 0;
     for (size_t i = 0; i < world->limbo_count; i++) {
-        if (is_live(state, &world->limbo[i]))
+        if (state->version <= world->limbo[i].version || is_live(state, &world->limbo[i]))
             world->limbo[kept++] = world->limbo[i];
         else
             lx_free(world->limbo[i].contents.items);
@@ -165,7 +167,11 @@ static bool covered(const struct sim_world *world, const struct sim_part *part)
 void sim_power_loss(struct sim_world *world)
 {
     size_t kept = 0, back = 0;
+    int64_t now = world->sim->now_ms / 1000;
     forget_synced(world);
+    /* What came back is told by the last start of the server alone: none within the hour after. */
+    if (world->back_since != 0 && now - world->back_since >= SYNC_SECONDS)
+        return;
     for (size_t i = 0; i < world->dropped_count; i++) {
         struct sim_dropped *dropped = &world->dropped[i];
         if (dropped->uuid != world->uuid || covered(world, dropped->part)) {
@@ -174,13 +180,15 @@ void sim_power_loss(struct sim_world *world)
             for (size_t r = 0; r < dropped->part->count; r++)
                 sim_list_remove(&world->deleted, sim_pack(&dropped->part->rows[r]));
             sim_add_part(world, dropped->part);
+            if (world->back_since == 0 || dropped->at < world->back_since)
+                world->back_since = dropped->at;
             back++;
         } else {
             world->dropped[kept++] = *dropped;
         }
     }
     world->dropped_count = kept;
-    world->started_at = world->sim->now_ms / 1000;
+    world->started_at = now;
     sim_say(world->sim, "world: power loss, %zu parts are back", back);
 }
 

@@ -112,6 +112,7 @@ struct sim_limbo {
     char partition[8];
     int64_t min_block, max_block;
     int64_t first, last; /* times of its rows */
+    int64_t version;     /* of the log, when they were deleted */
     struct sim_list contents;
 };
 
@@ -137,6 +138,7 @@ struct sim_world {
     bool by_month, twins, power, ttl, columns;
     uint64_t uuid;
     int64_t next_block, started_at;
+    int64_t back_since; /* when the oldest part was dropped that a power loss brought back; 0 */
     bool has_extra;
     bool dropped_column; /* `extra` went with its values: rows are compared without it */
     bool renamed;        /* `value` is called `amount` */

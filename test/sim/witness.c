@@ -258,6 +258,8 @@ void sim_witness_look(struct sim *sim)
         witness->version++;
         any = true;
         sim->totals->commits++;
+        if (sim->verbose)
+            printf("        version %lld: %.*s\n", (long long)witness->version, (int)size, text);
         for (size_t at = 0; at < size;) {
             const char *newline = memchr(text + at, '\n', size - at);
             size_t line = newline != NULL ? (size_t)(newline - text) - at : size - at;

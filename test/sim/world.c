@@ -110,15 +110,21 @@ const char *sim_slot_name(const struct sim_world *world, int slot)
     return slot == 2 && world->renamed ? "amount" : names[slot];
 }
 
+static bool in_schema(const struct lx_row_schema *schema, const char *name)
+{
+    for (size_t i = 0; i < schema->field_count; i++)
+        if (strcmp(schema->fields[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* A value is never the empty text, a time never 1970: more than their defaults. */
 bool sim_strange(const struct sim_world *world, const struct sim_row *row,
                  const struct lx_row_schema *schema)
 {
-    if (!world->has_extra || row->extra == 0)
-        return false;
-    for (size_t i = 0; i < schema->field_count; i++)
-        if (strcmp(schema->fields[i].name, "extra") == 0)
-            return false;
-    return true;
+    return (row->key != 0 && !in_schema(schema, "id")) || !in_schema(schema, "timestamp") ||
+           !in_schema(schema, sim_slot_name(world, 2)) ||
+           (world->has_extra && row->extra != 0 && !in_schema(schema, "extra"));
 }
 
 static void append(struct lx_column *column, const void *value, size_t size)
