@@ -468,7 +468,10 @@ enum lx_status lx_archive_told(struct lx_telling *t, bool dry_run, struct lx_arc
     t->report = NULL;
     if (status == LX_OK && t->cmd->config->mode == LX_SET_SOAK && !dry_run)
         say_soak(t, report);
-    if (status != LX_OK)
+    if (status == LX_E_CANCELLED && lx_cancel_asked(t->cmd->cancel))
+        say(t, LX_LOG_INFO,
+            "⏹️  Archival interrupted: nothing is half done, the next run goes on from there");
+    else if (status != LX_OK)
         say_error(t, "Archival job failed", err);
     else if (report->delete_refused)
         say_error(t, "ClickHouse DELETE failed", &report->refusal);

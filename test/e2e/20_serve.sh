@@ -147,6 +147,8 @@ for signal in TERM INT; do
     serve_stop $signal
     status_is "$signal in mid-run: exits 0" 0 "$STATUS" "$(tail -3 "$T/$signal.log")"
     at_most "$signal in mid-run: seconds" 5 "$TOOK"
+    contains "$signal in mid-run: is said" "Archival interrupted" "$(cat "$T/$signal.log")"
+    lacks "$signal in mid-run: no error" "ERROR" "$(cat "$T/$signal.log")"
 done
 for at in 0 0.15 0.3 0.6; do
     serve_start "$T/late.log"
@@ -189,6 +191,17 @@ equal "and is tried again a day later" "1 1" "$(metric lynex_archive_errors_tota
 equal "the rows that it planned are counted" "$(sql "SELECT count() FROM prod.other WHERE timestamp < toStartOfDay(now('UTC')) - INTERVAL 30 DAY")" \
     "$(metric 'lynex_events_archived_total{status="error"}')"
 serve_stop
+
+# -- an upload that fails ----------------------------------------------------------------------------------------
+mkdir -p "$T/small"
+if mount -t tmpfs -o size=64k tmpfs "$T/small" 2>/dev/null; then
+    serve_start "$T/small.log" ARCHIVE_TABLE=other "ARCHIVE_URL=file://$T/small/archive" ARCHIVE_RETRY_SECONDS=60
+    until_true 20 log_has "$T/small.log" "⏳ Next archival run at"
+    equal "no space: counted by type, once" "1 0" "$(metric 'lynex_s3_upload_errors_total{error_type="no_space"}') $(metric 'lynex_s3_upload_errors_total{error_type="other"}')"
+    equal "no space: nothing counts as archived" 0 "$(metric 'lynex_events_archived_total{status="success"}')"
+    serve_stop
+    umount "$T/small"
+fi
 
 # -- other addresses ----------------------------------------------------------------------------------------------
 serve_start "$T/none.log" LYNEX_HTTP=none
