@@ -19,6 +19,7 @@
  *   commit.c              what a batch makes true in the ledger
  *   settle.c, delete.c    which parts may go; guard and delete, which take a warrant
  *   reconcile*.c          comparing by content what names do not tell
+ *   pending.c              for people: what is archived and still hot, and why
  *   vacuum*.c             what abandoned batches left in the store
  *   rebuild*.c            a new log out of the files, where it was lost
  *
