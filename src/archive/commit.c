@@ -2,6 +2,7 @@
 #include "archive/batch.h"
 
 #include "base/alloc.h"
+#include "base/mutant.h"
 
 /* -- table and schema ---------------------------------------------------------------------- */
 
@@ -119,6 +120,9 @@ enum lx_status lx_batch_commit(struct lx_batch *batch, struct lx_err *err)
     } else if (status == LX_E_CONFLICT) {
         status = lx_err_set(err, LX_E_AGAIN, "another archiver was faster");
     }
+    for (size_t i = 0;
+         status == LX_E_UNKNOWN && lx_mutant("unknown-is-failed") && i < batch->file_count; i++)
+        (void)!lx_store_delete(run->o->store, batch->files[i].path, NULL);
     lx_table_change_free(&made);
     lx_free(segments);
     json_decref(change.info);

@@ -1,6 +1,7 @@
 #include "archive/file_scan.h"
 
 #include "base/alloc.h"
+#include "base/mutant.h"
 
 #define BATCH_ROWS 16384
 #define INDEXES_MAX (64 * LX_MIB) /* of one file, read at once */
@@ -205,7 +206,7 @@ enum lx_status lx_file_scan_next(struct lx_file_scan *scan, struct lx_file_rows 
     }
     if (status == LX_OK && count > 0)
         status = lx_row_schema_hash_rows(scan->schema, sent, count, scan->hashes, err);
-    if (status == LX_OK && count == 0 && scan->whole)
+    if (status == LX_OK && count == 0 && scan->whole && !lx_mutant("indexes-unproven"))
         status = check_indexes(scan, err);
     if (status != LX_OK) {
         lx_err_context(err, "reading back %s", scan->key);

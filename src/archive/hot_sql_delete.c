@@ -1,5 +1,6 @@
 /* The statements that delete. Called by delete.c alone, which holds the proof. */
 #include "archive/hot_sql_private.h"
+#include "base/mutant.h"
 
 #include <stdio.h>
 
@@ -65,9 +66,14 @@ static enum lx_status add_target(const struct lx_hot_sql *hot, const struct lx_h
                                  struct lx_buf *sql)
 {
     LX_TRY(lx_buf_text(sql, "("));
-    LX_TRY(lx_hot_sql_parts_in(&mask->part, 1, sql));
+    if (lx_mutant("delete-by-range"))
+        LX_TRY(lx_buf_text(sql, "1"));
+    else
+        LX_TRY(lx_hot_sql_parts_in(&mask->part, 1, sql));
     LX_TRY(lx_buf_text(sql, " AND "));
     LX_TRY(lx_hot_sql_range(hot, INT64_MIN, mask->to, sql));
+    if (lx_mutant("delete-by-range") || lx_mutant("mask-without-guard"))
+        return lx_buf_text(sql, ")");
     LX_TRY(lx_buf_text(sql, " AND (SELECT (count(), sum(_lynex_h), groupBitXor(_lynex_h), "
                             "countIf(_lynex_s)) FROM (SELECT "));
     LX_TRY(lx_row_schema_hash_sql(mask->schema, sql));

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/civil.h"
+#include "base/mutant.h"
 
 #include <stdlib.h>
 
@@ -230,9 +231,13 @@ static enum lx_status group_add_part(struct maker *m, struct lx_group *group,
     to = m->run->cutoff > to ? m->run->cutoff : to;
     group->parts[count] = view->part;
     group->to[count] = view->held_to > to ? view->held_to : to;
+    if (lx_mutant("range-of-cutoff"))
+        group->to[count] = m->run->cutoff;
     group->part_count++;
     for (size_t i = 0; i < view->count; i++)
         LX_TRY(group_add_segment(group, view->segments[i], err));
+    for (size_t i = 0; lx_mutant("match-everywhere") && i < m->state->live_count; i++)
+        LX_TRY(group_add_segment(group, &m->state->live[i], err));
     return LX_OK;
 }
 
@@ -322,7 +327,7 @@ static enum lx_status compare_held(struct maker *m, struct lx_err *err)
     enum lx_status status = lx_check_parts(m->run, checks, count, false, err);
     for (size_t i = 0, at = 0; status == LX_OK && i < m->plan->parts.count; i++)
         if (m->views[i].count > 0)
-            m->views[i].differs = checks[at++].held != LX_HELD_EXACTLY;
+            m->views[i].differs = checks[at++].held != LX_HELD_EXACTLY && !lx_mutant("trust-names");
     lx_free(checks);
     return status;
 }
@@ -337,7 +342,7 @@ static bool has_strangers(const struct maker *m, int64_t *to)
         if (strcmp(segment->source, m->run->source) == 0 ||
             !lx_source_same_table(segment->source, m->run->source))
             continue;
-        found = true;
+        found = !lx_mutant("ignore-strangers");
         *to = segment->to > *to ? segment->to : *to;
     }
     return found;
@@ -368,7 +373,7 @@ static enum lx_status ask_parts(struct lx_run *run, struct lx_plan *plan, struct
     LX_TRY(lx_start_again(run, &same, err));
     if (!same)
         return lx_err_set(err, LX_E_AGAIN, "the table changed while its parts were asked for");
-    if (!run->o->dry_run)
+    if (!run->o->dry_run && !lx_mutant("revive-at-start-only"))
         LX_TRY(lx_start_revive(run, &plan->parts, &revived, err));
     return revived ? lx_err_set(err, LX_E_AGAIN, "deleted segments are live again") : LX_OK;
 }

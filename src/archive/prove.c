@@ -6,6 +6,7 @@
 #include "archive/file_scan.h"
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "base/mutant.h"
 
 #include <stdio.h>
 
@@ -114,7 +115,7 @@ static enum lx_status compare(const struct lx_run *run, const struct lx_prove_re
                               "written",
                               request->key);
         for (int64_t i = 0; i < found.rows; i++) {
-            if (found.hashes[i] != request->hashes[next + i])
+            if (found.hashes[i] != request->hashes[next + i] && !lx_mutant("prove-from-memory"))
                 return differs(run, request, &found, i, err);
             proof->sum += found.hashes[i];
             proof->xor ^= found.hashes[i];
@@ -127,6 +128,18 @@ static enum lx_status compare(const struct lx_run *run, const struct lx_prove_re
                           "the proof failed: %s holds %lld rows, %lld were "
                           "written",
                           request->key, (long long)next, (long long)request->rows);
+    return LX_OK;
+}
+
+/* For tests: what was written will be what is there. */
+static enum lx_status believe(const struct lx_prove_request *request, struct lx_proof *proof)
+{
+    proof->rows = request->rows;
+    proof->sum = proof->xor = 0;
+    for (int64_t i = 0; i < request->rows; i++) {
+        proof->sum += request->hashes[i];
+        proof->xor ^= request->hashes[i];
+    }
     return LX_OK;
 }
 
@@ -154,6 +167,8 @@ enum lx_status lx_prove_file(struct lx_run *run, const struct lx_prove_request *
         status = lx_err_set(err, LX_E_CONFLICT, "%s is another batch's file", request->key);
     if (status == LX_OK)
         status = compare(run, request, scan, proof, err);
+    if (status != LX_E_CONFLICT && lx_mutant("skip-proof"))
+        status = believe(request, proof);
     lx_file_scan_close(scan);
     if (status != LX_OK) {
         lx_proof_free(proof);
@@ -287,8 +302,10 @@ enum lx_status lx_warrant_make(struct lx_run *run, const char *const *ids, size_
 enum lx_status lx_warrant_holds(struct lx_run *run, const struct lx_warrant *warrant, bool *holds,
                                 struct lx_err *err)
 {
-    LX_TRY(lx_ledger_refresh(run->o->ledger, err));
     *holds = true;
+    if (lx_mutant("no-warrant-look"))
+        return LX_OK;
+    LX_TRY(lx_ledger_refresh(run->o->ledger, err));
     for (size_t i = 0; i < warrant->count; i++)
         if (lx_ledger_live(run->o->ledger, warrant->segments[i].id) == NULL)
             *holds = false;

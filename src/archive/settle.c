@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/civil.h"
+#include "base/mutant.h"
 
 #include <stdlib.h>
 
@@ -45,7 +46,7 @@ static enum lx_status look_at(struct settling *s, const struct lx_hot_part *part
     *candidate = (struct candidate){.part = part, .to = LX_TIME_FIRST};
     candidate->ids = lx_calloc(count + 1, sizeof *candidate->ids);
     for (size_t i = 0; candidate->ids != NULL && i < count; i++) {
-        if (found[i]->to > s->run->due)
+        if (found[i]->to > s->run->due && !lx_mutant("ignore-due"))
             continue;
         within = within && lx_segment_within(found[i], part) && !lx_run_elsewhere(s->run, found[i]);
         candidate->to = found[i]->to > candidate->to ? found[i]->to : candidate->to;
@@ -213,8 +214,8 @@ static enum lx_status find_gone(struct lx_run *run, const struct lx_hot_parts *p
     struct lx_ids ids;
     LX_TRY(lx_ids_make(&ids, state->live_count, err));
     for (size_t i = 0; i < state->live_count; i++)
-        if (strcmp(state->live[i].source, run->source) == 0 && !has_rows(parts, &state->live[i]) &&
-            !lx_run_elsewhere(run, &state->live[i]))
+        if ((strcmp(state->live[i].source, run->source) == 0 || lx_mutant("end-strangers")) &&
+            !has_rows(parts, &state->live[i]) && !lx_run_elsewhere(run, &state->live[i]))
             lx_ids_add(&ids, state->live[i].id);
     enum lx_status status = LX_OK;
     if (ids.count > 0) {

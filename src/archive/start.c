@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/civil.h"
+#include "base/mutant.h"
 
 #include <stdio.h>
 
@@ -271,6 +272,9 @@ enum lx_status lx_start_revive(struct lx_run *run, const struct lx_hot_parts *pa
 {
     const struct lx_ledger_state *state = lx_ledger_state(run->o->ledger);
     struct lx_ids ids;
+    *revived = false;
+    if (lx_mutant("trust-the-server"))
+        return LX_OK;
     LX_TRY(lx_ids_make(&ids, state->ended_count, err));
     for (size_t i = 0; i < state->ended_count; i++)
         if (may_be_back(run, &state->ended[i]) && has_rows_again(run, parts, &state->ended[i]))

@@ -5,6 +5,7 @@
  *   - no row belongs to two live segments: of one partition's segments whose blocks touch, the
  *     times do not (but for revived ones, which the next run compares by content, and what takes
  *     their place). */
+#include "base/mutant.h"
 #include "ledger/ledger_private.h"
 
 #include <stdio.h>
@@ -40,7 +41,7 @@ static enum lx_status check_paths(const struct checking *checking)
     const struct lx_change *change = checking->change;
     for (size_t i = 0; i < change->add_file_count; i++) {
         const char *path = change->add_files[i].path;
-        if (has(&tables->removed, path))
+        if (has(&tables->removed, path) && !lx_mutant("ignore-removed-file"))
             return refuse(checking, "a path that was removed from the log is never used again",
                           path);
         if (has(&tables->files, path))
@@ -65,7 +66,8 @@ static enum lx_status check_where(const struct checking *checking, const struct 
         bool added = has(&index->add_paths, where->path);
         if (has(&index->remove_paths, where->path))
             return refuse(checking, "removes a file that a segment still names", where->path);
-        if (has(&tables->removed, where->path) && !has(&tables->files, where->path))
+        if (has(&tables->removed, where->path) && !has(&tables->files, where->path) &&
+            !lx_mutant("ignore-removed-file"))
             return refuse(checking, "a segment names a file that was removed", where->path);
         if (!where->hashes && !added && !has(&tables->files, where->path))
             return refuse(checking, "a segment names a file that is not listed", where->path);
@@ -114,7 +116,7 @@ static enum lx_status check_ids(const struct checking *checking)
                 {change->replace_segments, change->replace_segment_count}};
     for (size_t list = 0; list < 2; list++) {
         for (size_t i = 0; i < ends[list].count; i++) {
-            if (!has(&tables->live, ends[list].ids[i]))
+            if (!has(&tables->live, ends[list].ids[i]) && !lx_mutant("ignore-ended"))
                 return refuse(checking, "ends a segment that is not live", ends[list].ids[i]);
         }
     }
@@ -168,6 +170,8 @@ static enum lx_status check_overlap(const struct checking *checking, size_t whic
                                     struct lx_buf *name)
 {
     const struct lx_segment *segment = &checking->change->add_segments[which];
+    if (lx_mutant("no-overlap-check"))
+        return LX_OK;
     for (size_t i = 0; i < which; i++) {
         const struct lx_segment *other = &checking->change->add_segments[i];
         if (other->ended_at == 0 && overlaps(segment, other) && !takes_place(checking, segment))

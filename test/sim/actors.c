@@ -3,9 +3,9 @@
  * so that it leaves no memory behind: to the world it stopped where it was. */
 #include "sim.h"
 
+#include "archive/vacuum.h"
 #include "base/alloc.h"
 #include "base/civil.h"
-#include "base/mutant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +75,14 @@ bool sim_faulty(struct sim_actor *actor)
     return true;
 }
 
+bool sim_flips(struct sim *sim)
+{
+    if (sim->quiet || sim->flip_rate == 0 || sim_below(&sim->rng, 1000) >= (uint32_t)sim->flip_rate)
+        return false;
+    sim->flipped = true;
+    return true;
+}
+
 int64_t sim_due_of(const struct sim_actor *actor)
 {
     const struct lx_archive_options *o = &actor->options;
@@ -131,11 +139,8 @@ static uint64_t flip(struct sim *sim, const struct lx_mem_call *call)
 {
     bool data = is_data(call->key);
     bool side = strncmp(call->key, "_lynex/hashes/", 14) == 0 && call->op == LX_MEM_GET;
-    if (sim->quiet || sim->flip_rate == 0 || (!data && !side) ||
-        (call->op != LX_MEM_PUT && call->op != LX_MEM_GET) ||
-        sim_below(&sim->rng, 1000) >= (uint32_t)sim->flip_rate)
+    if ((!data && !side) || (call->op != LX_MEM_PUT && call->op != LX_MEM_GET) || !sim_flips(sim))
         return 0;
-    sim->flipped = true;
     sim_say(sim, "store: a bit of %s flips", call->key);
     return 1 + (sim_next(&sim->rng) >> 1);
 }
@@ -241,55 +246,29 @@ static enum lx_status archive(struct sim_actor *actor)
 
 /* -- the vacuum ---------------------------------------------------------------------------- */
 
-struct orphans {
-    struct sim_actor *actor;
-    char *keys[64];
-    size_t count;
-};
-
-static enum lx_status find_orphan(void *context, const char *key, const struct lx_object *object,
-                                  struct lx_err *err)
-{
-    struct orphans *orphans = context;
-    const struct lx_ledger *ledger = orphans->actor->options.ledger;
-    (void)object;
-    (void)err;
-    if (orphans->count < 64 && lx_ledger_file(ledger, key) == NULL)
-        orphans->keys[orphans->count++] = sim_memory(lx_strdup(key));
-    return LX_OK;
-}
-
-static enum lx_status remove_orphans(struct sim_actor *actor, struct orphans *orphans)
-{
-    struct lx_archive_options *o = &actor->options;
-    const char *paths[64];
-    if (lx_ledger_state(o->ledger)->version < 0)
-        return LX_OK; /* no log: nobody can tell orphans */
-    LX_TRY(lx_store_list(o->store, "events/", NULL, find_orphan, orphans, &actor->err));
-    for (size_t i = 0; i < orphans->count; i++)
-        paths[i] = orphans->keys[i];
-    const struct lx_change change = {
-        .operation = "VACUUM", .remove_paths = paths, .remove_path_count = orphans->count};
-    if (orphans->count == 0)
-        return LX_OK;
-    /* The fence: a writer that wakes up finds its file removed, and gives its batch up. */
-    if (!lx_mutant("no-fence"))
-        LX_TRY(lx_ledger_commit(o->ledger, &change, NULL, &actor->err));
-    for (size_t i = 0; i < orphans->count; i++) {
-        LX_TRY(lx_store_delete(o->store, orphans->keys[i], &actor->err));
-        actor->sim->totals->vacuumed++;
-    }
-    return LX_OK;
-}
-
+/* It takes files of any age, and, half the time, also such as hold rows that no listed file holds:
+ * an archiver may be about to record them, and only the fence is between. */
 static enum lx_status vacuum(struct sim_actor *actor)
 {
-    struct orphans orphans = {.actor = actor};
+    struct lx_archive_options *o = &actor->options;
+    struct lx_vacuum_report report = {0};
+    const struct lx_vacuum_options options = {
+        .ledger = o->ledger,
+        .store = o->store,
+        .prefix = o->prefix,
+        .who = o->who,
+        .unproven = sim_chance(&actor->sim->rng, 50),
+        .write = true,
+        .memory_bytes = o->memory_bytes,
+        .clock = o->clock,
+        .cancel = o->cancel,
+    };
     sim_say(actor->sim, "A%d: vacuum", actor->number);
-    enum lx_status status = remove_orphans(actor, &orphans);
-    for (size_t i = 0; i < orphans.count; i++)
-        lx_free(orphans.keys[i]);
-    return status;
+    enum lx_status status = lx_vacuum(&options, &report, &actor->err);
+    actor->sim->totals->vacuumed += report.taken;
+    lx_vacuum_report_free(&report);
+    /* Without a log nobody can tell what was left behind. */
+    return status == LX_E_REFUSED && lx_ledger_state(o->ledger)->version < 0 ? LX_OK : status;
 }
 
 /* -- coroutines ---------------------------------------------------------------------------- */
@@ -405,6 +384,7 @@ void sim_resume(struct sim_actor *actor, int steps)
 void sim_kill(struct sim_actor *actor)
 {
     sim_say(actor->sim, "A%d: killed", actor->number);
+    actor->sim->totals->kills++;
     actor->dead = true;
     actor->window = false;
     lx_cancel_ask(&actor->cancel);

@@ -332,6 +332,10 @@ static enum lx_status next_rows(void *self, struct lx_hot_stream *stream, struct
     LX_TRY(next_block(self, stream, &rows, err));
     for (size_t i = 0; i < stream->schema->field_count; i++)
         stream->pointers[i] = &stream->columns[i];
+    if (rows > 0 && sim_flips(stream->world->sim)) {
+        sim_say(stream->world->sim, "a bit of a value flips on its way");
+        stream->rows[at].value ^= 1; /* its hash is the server's */
+    }
     sim_fill_columns(stream->schema, &stream->rows[at], rows, stream->columns);
     *out = (struct lx_hot_rows){.columns = stream->pointers,
                                 .rows = (int64_t)rows,

@@ -235,6 +235,7 @@ void sim_kill(struct sim_actor *actor);
 bool sim_enter(struct sim_actor *actor, const char *what);
 /* Does a call fail here? */
 bool sim_faulty(struct sim_actor *actor);
+bool sim_flips(struct sim *sim); /* is a bit wrong here? */
 enum lx_status sim_dead(struct lx_err *err);
 int64_t sim_due_of(const struct sim_actor *actor);
 

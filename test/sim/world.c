@@ -674,6 +674,8 @@ static void create_table(struct sim_world *world)
 static void change_columns(struct sim_world *world)
 {
     struct sim_rng *rng = &world->sim->rng;
+    if (world->dropped_column)
+        return; /* added once more it would be an update of all rows: new rows to the archive */
     if (!world->has_extra) {
         world->has_extra = true;
         sim_say(world->sim, "world: ADD COLUMN extra");
