@@ -76,6 +76,8 @@ static inline struct lx_str lx_column_value(const struct lx_column *column, int6
     if (column->shape == LX_COLUMN_FIXED)
         return (struct lx_str){(const char *)column->values + (size_t)row * column->width,
                                column->width};
+    if (column->values == NULL) /* nothing but empty texts so far */
+        return (struct lx_str){"", 0};
     return (struct lx_str){(const char *)column->values + column->offsets[row],
                            column->offsets[row + 1] - column->offsets[row]};
 }

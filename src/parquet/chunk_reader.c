@@ -193,12 +193,14 @@ static void spread(struct lx_pq_chunk_reader *reader, const uint8_t *flags, size
 
 static void count_out(struct lx_pq_chunk_reader *reader, const uint8_t *flags, size_t count)
 {
-    uint8_t *nulls = reader->out_nulls.data + reader->out_rows;
+    /* Required columns keep no flags. */
+    uint8_t *nulls =
+        reader->leaf->max_definition > 0 ? reader->out_nulls.data + reader->out_rows : NULL;
     if (flags != NULL) {
         for (size_t i = 0; i < count; i++)
             nulls[i] = flags[i] == 0;
         reader->out_has_nulls = true;
-    } else if (reader->leaf->max_definition > 0) {
+    } else if (nulls != NULL) {
         memset(nulls, 0, count);
     }
     reader->out_rows += (int64_t)count;
