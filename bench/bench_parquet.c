@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -24,7 +25,7 @@
 #include <zstd.h>
 
 /* As archive/batch_file.c has them. */
-#define ROW_GROUP_ROWS 524288
+#define ROW_GROUP_ROWS 131072
 #define ROW_GROUP_BYTES (48 * LX_MIB)
 #define ROW_GROUP_RAW_BYTES (384 * LX_MIB)
 #define PENDING_BYTES (24 * LX_MIB)
@@ -307,6 +308,8 @@ int main(int argc, char **argv)
     if (argc != 3)
         die("usage: bench_parquet NATIVE DIR", NULL);
     directory = argv[2];
+    mallopt(M_MMAP_THRESHOLD, 32 * (int)LX_MIB); /* as main.c has it */
+    mallopt(M_TRIM_THRESHOLD, 64 * (int)LX_MIB);
     load(argv[1]);
     printf("{\"rows\":%" PRId64 ",\"bytes\":%" PRId64 "}\n", row_count, native_bytes);
     fflush(stdout);

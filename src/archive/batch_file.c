@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ROW_GROUP_ROWS 524288
+#define ROW_GROUP_ROWS 131072
 #define ROW_GROUP_BYTES (48 * LX_MIB)
 #define ROW_GROUP_RAW_BYTES (384 * LX_MIB)
 #define PENDING_BYTES (24 * LX_MIB)

@@ -103,7 +103,7 @@ static void list_ways(struct trial *trial)
 {
     static const int levels[3][MAX_LEVELS] = {[LX_PARQUET_BALANCED] = {1, 2, 3},
                                               [LX_PARQUET_FAST] = {1},
-                                              [LX_PARQUET_SMALL] = {1, 3, 6, 9}};
+                                              [LX_PARQUET_SMALL] = {1, 3, 5, 6}};
     const struct lx_parquet_column_options *column = trial->question->column;
     enum lx_parquet_codec codec = column->codec;
     if (codec != LX_PARQUET_CODEC_AUTO && codec != LX_PARQUET_ZSTD) {

@@ -579,14 +579,28 @@ enum lx_status lx_pq_column_sum_up(struct lx_pq_column_writer *column,
     return LX_OK;
 }
 
+/* Trials cost more than most pages: a choice for numbers stays while they take about as many bytes
+ * as those that it was made for; for texts, whose trials are the dearest, it always does; for both
+ * only while the dictionary holds them. */
+static bool is_outdated(const struct lx_pq_column_writer *column, double bytes)
+{
+    double then = column->chosen_bytes;
+    return column->dictionary_state == LX_PQ_DICT_FULL ||
+           (column->width != 0 && then > 0 && (bytes > then * 1.25 || bytes < then * 0.8));
+}
+
 void lx_pq_column_next_group(struct lx_pq_column_writer *column)
 {
     assert(column->job_count == 0 && (column->open == NULL || column->open->rows == 0));
+    double bytes =
+        column->group_rows > 0 ? (double)column->encoded_bytes / (double)column->group_rows : 0;
     free_pages(column);
-    /* Numbers are cheap to try again, texts are not; a dictionary that was too small is a reason.
-     */
-    if (column->width != 0 || column->dictionary_state == LX_PQ_DICT_FULL)
+    if (is_outdated(column, bytes))
         column->chosen = false;
+    if (!column->chosen)
+        column->chosen_bytes = 0;
+    else if (column->chosen_bytes == 0)
+        column->chosen_bytes = bytes;
     column->dictionary_state = LX_PQ_DICT_UNUSED;
     lx_pq_dictionary_clear(&column->dictionary);
     if (column->numbers != NULL) /* the caller's slice may go on in the next row group */
