@@ -357,7 +357,9 @@ enum lx_status lx_delete_whole(struct lx_run *run, const struct lx_leave *leaves
         status = guard(&d, true, &going, err);
     if (status == LX_OK && going > 0 && lx_mutant("record-before-delete")) {
         memcpy(d.gone, d.go, count * sizeof *d.gone);
-        status = record(&d, "drop part", err);
+        status = lx_buf_text(&d.statement, "to be deleted");
+        if (status == LX_OK)
+            status = record(&d, "drop part", err);
     }
     if (status == LX_OK && going > 0)
         status = drop(&d, going, err);

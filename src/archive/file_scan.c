@@ -81,7 +81,11 @@ static enum lx_status open_scan(struct lx_file_scan *scan,
 {
     struct lx_parquet_source source = {read_at, scan, options->size};
     struct lx_parquet_reader_options reader = {.scan_bytes = options->memory_bytes};
+    struct lx_str batch;
     LX_TRY(lx_parquet_reader_open(&source, &reader, &scan->reader, err));
+    if (options->batch != NULL &&
+        (!lx_file_scan_value(scan, "lynex.batch", &batch) || !lx_str_is(batch, options->batch)))
+        return lx_err_set(err, LX_E_CONFLICT, "%s is another batch's file", options->key);
     LX_TRY(find_leaves(scan, err));
     LX_TRY(lx_from_file_create(scan->schema, &scan->from, err));
     struct lx_parquet_scan_options how = {

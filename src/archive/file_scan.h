@@ -18,6 +18,7 @@ struct lx_file_scan_options {
     const struct lx_row_schema *schema; /* that the rows were hashed by */
     struct lx_pool *pool;               /* may be NULL */
     size_t memory_bytes;                /* of all buffers; 0: the reader's default */
+    const char *batch;                  /* whose file it must be: LX_E_CONFLICT; NULL: any */
     /* Rows [first, last) of the file; last = 0: all. */
     int64_t first, last;
 };

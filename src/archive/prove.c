@@ -148,7 +148,6 @@ enum lx_status lx_prove_file(struct lx_run *run, const struct lx_prove_request *
 {
     struct lx_proof *proof = lx_calloc(1, sizeof *proof);
     struct lx_file_scan *scan = NULL;
-    struct lx_str batch;
     if (proof == NULL || (proof->key = lx_strdup(request->key)) == NULL) {
         lx_proof_free(proof);
         return lx_err_memory(err);
@@ -158,13 +157,11 @@ enum lx_status lx_prove_file(struct lx_run *run, const struct lx_prove_request *
         .key = request->key,
         .size = request->size,
         .schema = request->schema,
+        .batch = request->batch,
         .pool = run->o->pool,
         .memory_bytes = (size_t)run->o->memory_bytes / 2,
     };
     enum lx_status status = lx_file_scan_open(&options, &scan, err);
-    if (status == LX_OK &&
-        (!lx_file_scan_value(scan, "lynex.batch", &batch) || !lx_str_is(batch, request->batch)))
-        status = lx_err_set(err, LX_E_CONFLICT, "%s is another batch's file", request->key);
     if (status == LX_OK)
         status = compare(run, request, scan, proof, err);
     if (status != LX_E_CONFLICT && lx_mutant("skip-proof"))

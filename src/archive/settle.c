@@ -200,7 +200,7 @@ static bool any_live(const struct lx_run *run)
 {
     const struct lx_ledger_state *state = lx_ledger_state(run->o->ledger);
     for (size_t i = 0; i < state->live_count; i++)
-        if (strcmp(state->live[i].source, run->source) == 0)
+        if (strcmp(state->live[i].source, run->source) == 0 || lx_mutant("end-strangers"))
             return true;
     return false;
 }

@@ -3,7 +3,6 @@
  * so that it leaves no memory behind: to the world it stopped where it was. */
 #include "sim.h"
 
-#include "archive/vacuum.h"
 #include "base/alloc.h"
 #include "base/civil.h"
 
@@ -152,10 +151,15 @@ static struct lx_mem_verdict store_fault(struct sim_actor *actor, const struct l
                                               LX_E_NOSPACE};
     struct sim_rng *rng = &actor->sim->rng;
     bool changes = call->op == LX_MEM_PUT || call->op == LX_MEM_REMOVE;
+    if (actor->storm > 0)
+        actor->storm--; /* the store is away for a while */
+    else if (sim_chance(rng, 10))
+        actor->storm = (int)sim_below(rng, 60);
     if (!changes || sim_chance(rng, 25))
         return (struct lx_mem_verdict){.fate = LX_MEM_REFUSED,
                                        .status = refusals[sim_below(rng, changes ? 5 : 3)]};
-    return (struct lx_mem_verdict){.fate = fates[sim_below(rng, 3)]};
+    return (struct lx_mem_verdict){.fate =
+                                       fates[sim_below(rng, actor->kind == SIM_ERASER ? 2 : 3)]};
 }
 
 static struct lx_mem_verdict on_store(void *context, const struct lx_mem_call *call)
@@ -168,7 +172,9 @@ static struct lx_mem_verdict on_store(void *context, const struct lx_mem_call *c
         snprintf(what, sizeof what, "%s %s", names[call->op], call->key);
     if (!sim_enter(actor, sim->verbose ? what : "store"))
         return (struct lx_mem_verdict){.fate = LX_MEM_REFUSED, .status = LX_E_CANCELLED};
-    if (sim_faulty(actor))
+    if (actor->kind == SIM_ERASER && call->op == LX_MEM_PUT && !sim_may_erase(sim))
+        return (struct lx_mem_verdict){.fate = LX_MEM_REFUSED, .status = LX_E_BUSY};
+    if (actor->storm > 0 || sim_faulty(actor))
         return store_fault(actor, call);
     return (struct lx_mem_verdict){.fate = LX_MEM_DONE, .flip = flip(sim, call)};
 }
@@ -182,6 +188,10 @@ static enum lx_status at_step(void *context, enum lx_step step, struct lx_err *e
         actor->sim->totals->reconciles++;
     if (step == LX_STEP_RECORDED && !actor->dead)
         sim_recorded(&actor->sim->world, lx_ledger_state(actor->options.ledger));
+    /* Where the protocol turns, others come more often than anywhere else. */
+    if (sim_chance(&actor->sim->rng, 15))
+        actor->credit = 0;
+    actor->masking = (step == LX_STEP_GUARD || step == LX_STEP_MASK) && !actor->dead;
     return sim_enter(actor, lx_step_name(step)) ? LX_OK : sim_dead(err);
 }
 
@@ -244,33 +254,6 @@ static enum lx_status archive(struct sim_actor *actor)
     return status;
 }
 
-/* -- the vacuum ---------------------------------------------------------------------------- */
-
-/* It takes files of any age, and, half the time, also such as hold rows that no listed file holds:
- * an archiver may be about to record them, and only the fence is between. */
-static enum lx_status vacuum(struct sim_actor *actor)
-{
-    struct lx_archive_options *o = &actor->options;
-    struct lx_vacuum_report report = {0};
-    const struct lx_vacuum_options options = {
-        .ledger = o->ledger,
-        .store = o->store,
-        .prefix = o->prefix,
-        .who = o->who,
-        .unproven = sim_chance(&actor->sim->rng, 50),
-        .write = true,
-        .memory_bytes = o->memory_bytes,
-        .clock = o->clock,
-        .cancel = o->cancel,
-    };
-    sim_say(actor->sim, "A%d: vacuum", actor->number);
-    enum lx_status status = lx_vacuum(&options, &report, &actor->err);
-    actor->sim->totals->vacuumed += report.taken;
-    lx_vacuum_report_free(&report);
-    /* Without a log nobody can tell what was left behind. */
-    return status == LX_E_REFUSED && lx_ledger_state(o->ledger)->version < 0 ? LX_OK : status;
-}
-
 /* -- coroutines ---------------------------------------------------------------------------- */
 
 static void work(struct sim_actor *actor)
@@ -284,7 +267,9 @@ static void work(struct sim_actor *actor)
         .store = o->store, .clock = o->clock, .random = o->random, .cancel = o->cancel};
     enum lx_status status = lx_ledger_open(&options, &o->ledger, &actor->err);
     if (status == LX_OK)
-        status = actor->kind == SIM_VACUUM ? vacuum(actor) : archive(actor);
+        status = actor->kind == SIM_VACUUM   ? sim_vacuum(actor)
+                 : actor->kind == SIM_ERASER ? sim_erase(actor)
+                                             : archive(actor);
     actor->status = status;
     if (o->ledger != NULL)
         lx_ledger_close(o->ledger);
@@ -336,7 +321,7 @@ static void judge_status(const struct sim_actor *actor)
                    (class == LX_CLASS_corrupt && sim->flipped) || status == LX_E_NOTFOUND;
     if (class == LX_CLASS_fail && status != LX_E_REFUSED)
         allowed = allowed || sim->fault_rate > 0 || sim->world.columns;
-    if (actor->kind == SIM_VACUUM && status == LX_E_CONFLICT)
+    if (actor->kind != SIM_ARCHIVER && status == LX_E_CONFLICT)
         allowed = true;
     sim_say(sim, "A%d: %s %s%s%s", actor->number,
             actor->dead ? "is dead" : "ends:", lx_status_name(status), status != LX_OK ? ": " : "",
@@ -386,7 +371,7 @@ void sim_kill(struct sim_actor *actor)
     sim_say(actor->sim, "A%d: killed", actor->number);
     actor->sim->totals->kills++;
     actor->dead = true;
-    actor->window = false;
+    actor->window = actor->masking = false;
     lx_cancel_ask(&actor->cancel);
     sim_resume(actor, 0);
 }

@@ -9,12 +9,20 @@
 
 #define FINAL_RUNS 3
 
-static bool is_calm(const struct sim *sim)
+bool sim_is_calm(const struct sim *sim)
 {
     for (int i = 0; i < sim->actor_count; i++)
         if (sim->actors[i]->window)
             return false;
     return true;
+}
+
+bool sim_is_masking(const struct sim *sim)
+{
+    for (int i = 0; i < sim->actor_count; i++)
+        if (sim->actors[i]->masking)
+            return true;
+    return false;
 }
 
 static struct sim_actor *any_actor(struct sim *sim)
@@ -32,18 +40,27 @@ static void let_work(struct sim *sim)
     }
 }
 
+static enum sim_kind choose_kind(struct sim *sim, bool others)
+{
+    uint32_t x = sim_below(&sim->rng, 100);
+    /* After a power loss segments may overlap: then counts do not tell what is hot of a file. */
+    return !others || x >= 35 ? SIM_ARCHIVER : x < 20 || sim->world.power ? SIM_VACUUM : SIM_ERASER;
+}
+
 static void play(struct sim *sim, int ops)
 {
     int most = 1 + (int)sim_below(&sim->rng, 4);
-    bool vacuums = sim_chance(&sim->rng, 30);
+    bool others = sim_chance(&sim->rng, 30);
     for (int op = 0; op < ops && !sim->failed; op++) {
         uint32_t x = sim_below(&sim->rng, 100);
-        if (x < 40)
-            sim_world_move(&sim->world, is_calm(sim));
+        if (x < 12 && sim_is_masking(sim) && sim->world.late_drop_count == 0 && sim_is_calm(sim))
+            sim_patch(&sim->world); /* a mask's guard must see it */
+        else if (x < 40)
+            sim_world_move(&sim->world, sim_is_calm(sim));
         else if (x < 46 && sim->actor_count > 0)
             sim_kill(any_actor(sim));
         else if (x < 64 && sim->actor_count < most)
-            sim_start(sim, vacuums && sim_chance(&sim->rng, 25) ? SIM_VACUUM : SIM_ARCHIVER, false);
+            sim_start(sim, choose_kind(sim, others), false);
         let_work(sim);
         sim_witness_look(sim);
     }

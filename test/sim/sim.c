@@ -102,9 +102,10 @@ static void say_totals(const struct sim_totals *t, double seconds)
            "%lld reconciles\n",
            (long long)t->commits, (long long)t->files, (long long)t->drops, (long long)t->masks,
            (long long)t->masks_refused, (long long)t->reconciles);
-    printf("%lld faults, %lld unknown outcomes, %lld proofs failed, %lld orphans vacuumed\n",
+    printf("%lld faults, %lld unknown outcomes, %lld proofs failed, %lld orphans vacuumed, "
+           "%lld files erased\n",
            (long long)t->faults, (long long)t->unknowns, (long long)t->quarantined,
-           (long long)t->vacuumed);
+           (long long)t->vacuumed, (long long)t->erased);
 }
 
 int main(int argc, char **argv)

@@ -11,7 +11,8 @@
  *   world.c      the table: parts, rows, what others do to it
  *   delete.c     what the archivers' statements do to it, judged at the instant
  *   hot_model.c  the questions and statements of struct lx_hot
- *   actors.c     archivers and the vacuum as coroutines; faults; clock
+ *   actors.c     archivers and others who write to the log as coroutines; faults; clock
+ *   others.c     the vacuum; somebody who takes a file out of the archive
  *   witness.c    the oracle: reads the log and the files by itself, counts every row
  *   history.c    one seed
  *   sim.c        the program
@@ -187,6 +188,7 @@ void sim_drop_empty(struct sim_world *world);
 
 /* One thing that the world does by itself. `calm`: no archiver is between guard and drop. */
 void sim_world_move(struct sim_world *world, bool calm);
+void sim_patch(struct sim_world *world); /* a lightweight update of some row */
 /* Nothing waits any more: masks run, lost requests land, the table is there. */
 void sim_world_settle(struct sim_world *world);
 void sim_world_show(const struct sim_world *world);
@@ -207,15 +209,17 @@ bool sim_confuses(const struct sim_world *world, const char *partition, int64_t 
 
 /* -- actors -------------------------------------------------------------------------------- */
 
-enum sim_kind { SIM_ARCHIVER, SIM_VACUUM };
+enum sim_kind { SIM_ARCHIVER, SIM_VACUUM, SIM_ERASER };
 
 struct sim_actor {
     struct sim *sim;
     int number;
     enum sim_kind kind;
     bool running, dead;
-    bool window; /* between the answer of a guard and its DROP PART: exception (a) */
-    int credit;  /* steps before others come */
+    bool window;  /* between the answer of a guard and its DROP PART: exception (a) */
+    bool masking; /* between the question of a guard and its delete */
+    int credit;   /* steps before others come */
+    int storm;    /* calls of the store that fail from now on */
     int64_t skew_ms;
     struct lx_cancel cancel;
     struct lx_archive_options options;
@@ -235,7 +239,12 @@ void sim_kill(struct sim_actor *actor);
 bool sim_enter(struct sim_actor *actor, const char *what);
 /* Does a call fail here? */
 bool sim_faulty(struct sim_actor *actor);
-bool sim_flips(struct sim *sim); /* is a bit wrong here? */
+bool sim_flips(struct sim *sim);         /* is a bit wrong here? */
+bool sim_is_calm(const struct sim *sim); /* nobody is between guard and drop */
+bool sim_is_masking(const struct sim *sim);
+bool sim_may_erase(const struct sim *sim);
+enum lx_status sim_vacuum(struct sim_actor *actor);
+enum lx_status sim_erase(struct sim_actor *actor);
 enum lx_status sim_dead(struct lx_err *err);
 int64_t sim_due_of(const struct sim_actor *actor);
 
@@ -286,7 +295,7 @@ struct sim {
 
 struct sim_totals {
     int64_t seeds, steps, runs, kills, commits, files, drops, masks, masks_refused, reconciles,
-        conflicts, vacuumed, faults, unknowns, quarantined;
+        erased, vacuumed, faults, unknowns, quarantined;
 };
 
 /* Runs one seed; false: a promise was broken, sim->why says which. */

@@ -522,6 +522,11 @@ static void update_row(struct sim_world *world, bool patch)
     sim_say(world->sim, "world: updates #%u%s", row.uid, patch ? " by a patch" : "");
 }
 
+void sim_patch(struct sim_world *world)
+{
+    update_row(world, true);
+}
+
 static void touch(struct sim_world *world, const struct sim_row *row)
 {
     world->ever[row->uid].touched = true;
