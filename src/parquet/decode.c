@@ -13,11 +13,11 @@ static bool open_delta(struct lx_pq_decoder *decoder, const uint8_t *bytes, size
     const uint8_t *end = bytes + size, *at = bytes;
     *why = "lengths of texts are broken";
     if (prefixed) {
-        if (!lx_pq_delta_open(&decoder->prefixes, at, (size_t)(end - at), 32) ||
+        if (!lx_pq_delta_open(&decoder->prefixes, at, (size_t)(end - at)) ||
             !lx_pq_delta_end(&decoder->prefixes, &at))
             return false;
     }
-    if (!lx_pq_delta_open(&decoder->numbers, at, (size_t)(end - at), 32) ||
+    if (!lx_pq_delta_open(&decoder->numbers, at, (size_t)(end - at)) ||
         !lx_pq_delta_end(&decoder->numbers, &at))
         return false;
     if (decoder->numbers.left < (uint64_t)decoder->left ||
@@ -100,7 +100,7 @@ enum lx_status lx_pq_decoder_open(struct lx_pq_decoder *decoder, enum lx_parquet
         if (physical != LX_PARQUET_INT32 && physical != LX_PARQUET_INT64)
             return unfit(why);
         *why = "packed differences are broken";
-        return lx_pq_delta_open(&decoder->numbers, bytes, size, decoder->width * 8) &&
+        return lx_pq_delta_open(&decoder->numbers, bytes, size) &&
                        decoder->numbers.left >= (uint64_t)values
                    ? LX_OK
                    : LX_E_FORMAT;

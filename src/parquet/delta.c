@@ -110,7 +110,10 @@ enum lx_status lx_pq_delta_encode64(const int64_t *values, size_t count, struct 
 
 /* -- reading ------------------------------------------------------------------------------- */
 
-bool lx_pq_delta_open(struct lx_pq_delta *delta, const void *bytes, size_t size, unsigned type_bits)
+/* Bits of a difference, also of INT32: DuckDB's are of 64-bit numbers and may need 33. */
+#define MAX_WIDTH 64
+
+bool lx_pq_delta_open(struct lx_pq_delta *delta, const void *bytes, size_t size)
 {
     uint64_t block, miniblocks, total, first;
     delta->cursor = lx_cursor_of(bytes, size);
@@ -122,7 +125,6 @@ bool lx_pq_delta_open(struct lx_pq_delta *delta, const void *bytes, size_t size,
         miniblocks > LX_PQ_DELTA_MINIBLOCKS || block % miniblocks != 0 ||
         block / miniblocks % 32 != 0 || total > INT64_MAX)
         return false;
-    delta->type_bits = type_bits;
     delta->miniblocks = (uint32_t)miniblocks;
     delta->per_miniblock = (uint32_t)(block / miniblocks);
     delta->miniblock = delta->miniblocks; /* the first block's head comes next */
@@ -156,7 +158,7 @@ static bool unpack_more(struct lx_pq_delta *delta)
         if (delta->miniblock >= delta->miniblocks && !read_block_head(delta))
             return false;
         delta->miniblock_left = delta->per_miniblock;
-        if (delta->widths[delta->miniblock] > delta->type_bits)
+        if (delta->widths[delta->miniblock] > MAX_WIDTH)
             return false;
     }
     unsigned width = delta->widths[delta->miniblock];
@@ -256,7 +258,7 @@ bool lx_pq_delta_end(const struct lx_pq_delta *delta, const uint8_t **end)
             return false;
         for (uint32_t m = 0; m < delta->miniblocks && left > 0; m++) {
             size_t size = (size_t)delta->per_miniblock / 8 * widths[m];
-            if (widths[m] > delta->type_bits || !lx_cursor_bytes(&cursor, size, &bytes))
+            if (widths[m] > MAX_WIDTH || !lx_cursor_bytes(&cursor, size, &bytes))
                 return false;
             left -= left < delta->per_miniblock ? left : delta->per_miniblock;
         }

@@ -26,15 +26,13 @@ struct lx_pq_delta {
     uint32_t miniblock;                 /* the current one */
     uint32_t miniblock_left;            /* its values that are not unpacked yet */
     bool first;                         /* the first value is still to come */
-    unsigned type_bits;                 /* 32 or 64 */
     uint8_t widths[LX_PQ_DELTA_MINIBLOCKS];
     uint64_t ready[32]; /* differences unpacked and not yet taken */
     unsigned ready_at, ready_end;
 };
 
-/* type_bits: 32 or 64. False: malformed. The bytes must stay where they are. */
-bool lx_pq_delta_open(struct lx_pq_delta *delta, const void *bytes, size_t size,
-                      unsigned type_bits);
+/* False: malformed. The bytes must stay where they are. */
+bool lx_pq_delta_open(struct lx_pq_delta *delta, const void *bytes, size_t size);
 /* The next values; false: malformed, or fewer than `count` are left. */
 bool lx_pq_delta_read32(struct lx_pq_delta *delta, int32_t *values, size_t count);
 bool lx_pq_delta_read64(struct lx_pq_delta *delta, int64_t *values, size_t count);

@@ -35,6 +35,9 @@ const attempt = async (what, action) => {
   }
 }
 
+// Statistics, page index and Bloom filters do not depend on the codec.
+const filters = name => name.includes('-zstd-')
+
 for (const name of names) {
   const path = join(dir, name + '.parquet')
   const expected = readJsonLines(join(dir, name + '.jsonl'))
@@ -44,14 +47,16 @@ for (const name of names) {
   if (only.includes('duckdb')) {
     await attempt(`duckdb ${name}`, async () =>
       compareRows(`duckdb ${name}`, expected, await duckdb.readColumns(path, columns)))
-    await attempt(`duckdb ${name}`, () =>
-      duckdb.checkFilters(`duckdb ${name}`, path, expected, columns))
+    if (filters(name))
+      await attempt(`duckdb ${name}`, () =>
+        duckdb.checkFilters(`duckdb ${name}`, path, expected, columns))
   }
   if (only.includes('clickhouse') && clickhouse.available) {
     await attempt(`clickhouse ${name}`, async () =>
       compareRows(`clickhouse ${name}`, expected, await clickhouse.readColumns(path, columns)))
-    await attempt(`clickhouse ${name}`, () =>
-      clickhouse.checkFilters(`clickhouse ${name}`, path, expected, columns))
+    if (filters(name))
+      await attempt(`clickhouse ${name}`, () =>
+        clickhouse.checkFilters(`clickhouse ${name}`, path, expected, columns))
   }
   if (only.includes('hyparquet')) {
     await attempt(`hyparquet ${name}`, async () => compareRows(`hyparquet ${name}`,

@@ -2,9 +2,9 @@
  *
  *   parquet_tool schema FILE            metadata, row groups and columns as text
  *   parquet_tool rows FILE [COLUMN…]    rows as JSON lines, in the canonical form below
- *   parquet_tool matrix DIR             files for each encoding x codec x NULLs x page version,
- * each with every type and pattern; DIR/NAME.parquet, .jsonl parquet_tool nested DIR             a
- * file with structs, lists and maps: nested.parquet
+ *   parquet_tool matrix DIR             DIR/NAME.parquet and .jsonl for each encoding x codec x
+ *                                       NULLs x page version, with every type and pattern
+ *   parquet_tool nested DIR             nested.parquet: structs, lists and maps
  *
  * Canonical form: NULL null; BOOLEAN true, false; INT32 a number; INT64 its digits as a text; FLOAT
  * and DOUBLE "NaN" or their bits in hexadecimal; DECIMAL the unscaled integer's digits; STRING a
@@ -274,7 +274,7 @@ static void print_rows(const char *path, char **names, size_t name_count)
 
 /* -- command: matrix ----------------------------------------------------------------------- */
 
-#define MATRIX_ROWS 2500
+#define MATRIX_ROWS 1250
 
 enum pattern { FEW, RISING, RANDOM, CONSTANT, PATTERNS };
 
@@ -474,7 +474,7 @@ static void make_matrix(struct matrix *matrix, bool nullable)
                                (uint32_t)size);
             /* NULLs alone, in runs, and a whole page of them. */
             bool is_null = nullable && (next_random(&state) % 7 == 0 || row % 100 < 9 ||
-                                        (row >= 1200 && row < 1600));
+                                        (row >= 600 && row < 800));
             must(is_null ? lx_column_append_null(column) : lx_column_append(column, value, size),
                  "a column", NULL);
         }
@@ -572,9 +572,9 @@ static void write_matrix(const char *directory)
         char name[64];
         struct lx_parquet_writer_options options = {.codec = matrix_codecs[codec].codec,
                                                     .page_v2 = v2 != 0,
-                                                    .row_group_rows = 1000,
-                                                    .page_rows = 300,
-                                                    .dictionary_bytes = 8192};
+                                                    .row_group_rows = 500,
+                                                    .page_rows = 150,
+                                                    .dictionary_bytes = 2048};
         snprintf(name, sizeof name, "%s-%s-v%zu-%s", matrix_encodings[encoding].name,
                  matrix_codecs[codec].name, v2 + 1, nullable ? "null" : "full");
         if (write_matrix_file(directory, name, &matrix[nullable], &options,
