@@ -338,7 +338,21 @@ const struct lx_parquet_levels *lx_rows_builder_levels(struct lx_rows_builder *b
 struct cursor {
     struct lx_parquet_levels levels;
     int64_t at, value;
+    uint8_t max_definition;
 };
+
+/* A leaf that is required within its struct comes flat: as rows with NULLs, without levels. */
+static bool is_flat(const struct cursor *cursor)
+{
+    return cursor->levels.definition == NULL;
+}
+
+static uint8_t definition_of(const struct cursor *cursor)
+{
+    if (!is_flat(cursor))
+        return cursor->levels.definition[cursor->at];
+    return (uint8_t)(cursor->max_definition - lx_column_is_null(cursor->levels.values, cursor->at));
+}
 
 struct assembly {
     struct tree tree;
@@ -351,8 +365,8 @@ struct assembly {
 static bool readable(const struct lx_parquet_leaf *leaf)
 {
     enum lx_parquet_physical physical = leaf->field->physical;
-    /* Below two levels there is no struct that could be NULL: no action's member. */
-    return leaf->max_definition >= 2 &&
+    /* Without a level there is no struct that could be NULL: no action's member. */
+    return leaf->max_definition >= 1 &&
            (physical == LX_PARQUET_BOOLEAN || physical == LX_PARQUET_INT32 ||
             physical == LX_PARQUET_INT64 || physical == LX_PARQUET_BYTE_ARRAY);
 }
@@ -417,9 +431,7 @@ static enum lx_status pass(struct assembly *assembly, size_t i)
         return LX_OK;
     if (node->kind == NODE_LEAF) {
         struct cursor *cursor = &assembly->cursors[node->leaf];
-        if (cursor->at >= cursor->levels.count ||
-            cursor->levels.definition[cursor->at] >=
-                tree->schema->leaves[node->leaf].max_definition)
+        if (cursor->at >= cursor->levels.count || definition_of(cursor) >= cursor->max_definition)
             return torn(assembly, i);
         cursor->at++;
         return LX_OK;
@@ -433,9 +445,10 @@ static enum lx_status take_leaf(struct assembly *assembly, size_t i, json_t **js
 {
     const struct node *node = &assembly->tree.nodes[i];
     struct cursor *cursor = &assembly->cursors[node->leaf];
-    if (cursor->value >= cursor->levels.values->rows)
+    int64_t at = is_flat(cursor) ? cursor->at : cursor->value;
+    if (at >= cursor->levels.values->rows)
         return torn(assembly, i);
-    struct lx_str value = lx_column_value(cursor->levels.values, cursor->value);
+    struct lx_str value = lx_column_value(cursor->levels.values, at);
     int32_t narrow;
     int64_t wide;
     cursor->value++;
@@ -508,7 +521,7 @@ static enum lx_status take_repeated(struct assembly *assembly, size_t i, json_t 
 {
     const struct node *inner = &assembly->tree.nodes[i + 1];
     const struct cursor *cursor = probe(assembly, i);
-    if (cursor->levels.definition[cursor->at] < inner->definition)
+    if (definition_of(cursor) < inner->definition)
         return pass(assembly, i);
     do {
         if (assembly->tree.nodes[i].kind == NODE_MAP)
@@ -530,7 +543,7 @@ static enum lx_status take(struct assembly *assembly, size_t i, json_t **json)
     const struct cursor *cursor = probe(assembly, i);
     if (cursor->at >= cursor->levels.count)
         return torn(assembly, i);
-    if (cursor->levels.definition[cursor->at] < node->definition)
+    if (definition_of(cursor) < node->definition)
         return pass(assembly, i);
     if (node->kind == NODE_LEAF)
         return take_leaf(assembly, i, json);
@@ -571,7 +584,8 @@ static enum lx_status check_used_up(const struct assembly *assembly)
 {
     for (size_t i = 0; i < assembly->wanted_count; i++) {
         const struct cursor *cursor = &assembly->cursors[assembly->wanted[i]];
-        if (cursor->at != cursor->levels.count || cursor->value != cursor->levels.values->rows)
+        if (cursor->at != cursor->levels.count ||
+            (!is_flat(cursor) && cursor->value != cursor->levels.values->rows))
             return lx_err_set(assembly->err, LX_E_FORMAT, "column \"%s\": its levels are no rows",
                               assembly->tree.schema->leaves[assembly->wanted[i]].path);
     }
@@ -581,6 +595,7 @@ static enum lx_status check_used_up(const struct assembly *assembly)
 static enum lx_status scan_rows(struct assembly *assembly, struct lx_parquet_scan *scan,
                                 const struct lx_column **columns, lx_rows_each each, void *context)
 {
+    const struct lx_parquet_leaf *leaves = assembly->tree.schema->leaves;
     for (;;) {
         int64_t rows;
         LX_TRY(lx_parquet_scan_next(scan, BATCH_ROWS, columns, &rows, assembly->err));
@@ -588,7 +603,7 @@ static enum lx_status scan_rows(struct assembly *assembly, struct lx_parquet_sca
             return LX_OK;
         for (size_t i = 0; i < assembly->wanted_count; i++) {
             struct cursor *cursor = &assembly->cursors[assembly->wanted[i]];
-            *cursor = (struct cursor){.at = 0};
+            *cursor = (struct cursor){.max_definition = leaves[assembly->wanted[i]].max_definition};
             lx_parquet_scan_levels(scan, i, &cursor->levels);
         }
         int64_t first = lx_parquet_scan_first_row(scan);

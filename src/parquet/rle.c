@@ -4,6 +4,7 @@
 
 #define RUN_MIN 8          /* shorter runs are packed: they would not be smaller */
 #define RUN_MAX 0x3fffffff /* readers keep the count in an int32 */
+#define PIECE 1024         /* bytes that are packed at a time: a multiple of 8 */
 
 static enum lx_status put_varint(struct lx_buf *out, uint64_t value)
 {
@@ -69,30 +70,50 @@ enum lx_status lx_pq_rle_encode(const uint32_t *values, size_t count, unsigned w
     return put_packed(values + start, count - start, width, out);
 }
 
+static size_t run_length_bytes(const uint8_t *values, size_t count)
+{
+    size_t n = 1;
+    while (n < count && values[n] == values[0])
+        n++;
+    return n;
+}
+
+/* Pieces of whole groups, so that only the end of the last one can be padded. */
+static enum lx_status put_packed_bytes(const uint8_t *values, size_t count, unsigned width,
+                                       struct lx_buf *out)
+{
+    uint32_t piece[PIECE];
+    for (size_t at = 0; at < count;) {
+        size_t n = count - at < PIECE ? count - at : PIECE;
+        for (size_t i = 0; i < n; i++)
+            piece[i] = values[at + i];
+        LX_TRY(put_packed(piece, n, width, out));
+        at += n;
+    }
+    return LX_OK;
+}
+
 enum lx_status lx_pq_rle_encode_bytes(const uint8_t *values, uint8_t constant, size_t count,
                                       unsigned width, struct lx_buf *out)
 {
-    uint32_t block[1024];
-    size_t at = 0;
+    size_t start = 0, at = 0; /* as in lx_pq_rle_encode */
     if (count > RUN_MAX)
         return LX_E_LIMIT;
+    if (values == NULL)
+        return count > 0 ? put_run(constant, count, width, out) : LX_OK;
     while (at < count) {
-        size_t run = values == NULL ? count : 1;
-        while (at + run < count && values[at + run] == values[at])
-            run++;
-        if (run >= 64 || at + run == count) {
-            LX_TRY(put_run(values == NULL ? constant : values[at], run, width, out));
+        size_t run = run_length_bytes(values + at, count - at);
+        size_t pad = (8 - (at - start) % 8) % 8;
+        if (run < RUN_MIN + pad) {
             at += run;
             continue;
         }
-        /* Blocks are multiples of eight, so that only the last one is padded. */
-        size_t size = count - at < 1024 ? count - at : 1024;
-        for (size_t i = 0; i < size; i++)
-            block[i] = values[at + i];
-        LX_TRY(lx_pq_rle_encode(block, size, width, out));
-        at += size;
+        LX_TRY(put_packed_bytes(values + start, at + pad - start, width, out));
+        LX_TRY(put_run(values[at], run - pad, width, out));
+        at += run;
+        start = at;
     }
-    return LX_OK;
+    return put_packed_bytes(values + start, count - start, width, out);
 }
 
 bool lx_pq_rle_open(struct lx_pq_rle *rle, const void *bytes, size_t size, unsigned width)

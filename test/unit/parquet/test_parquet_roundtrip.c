@@ -52,6 +52,9 @@ static const enum lx_parquet_codec codecs[] = {LX_PARQUET_CODEC_AUTO, LX_PARQUET
                                                LX_PARQUET_LZ4_RAW};
 
 /* All columns of a file that can take an encoding. */
+/* How the file is cut. */
+static int64_t row_group_rows = 1000, page_rows = 300;
+
 static void check_case(enum lx_parquet_encoding encoding, enum lx_parquet_codec codec, bool page_v2,
                        enum pattern pattern, unsigned null_share, int64_t rows, bool as_dict)
 {
@@ -84,8 +87,8 @@ static void check_case(enum lx_parquet_encoding encoding, enum lx_parquet_codec 
     }
     struct lx_parquet_writer_options options = {.codec = codec,
                                                 .page_v2 = page_v2,
-                                                .row_group_rows = 1000,
-                                                .page_rows = 300,
+                                                .row_group_rows = row_group_rows,
+                                                .page_rows = page_rows,
                                                 .dictionary_bytes = 2000,
                                                 .columns = column_options};
     struct memory_file file;
@@ -152,13 +155,26 @@ static void test_few_rows(void **state)
                            share, rows, false);
 }
 
+/* Levels of a page are packed piece by piece: many runs of NULLs, long and short, in one page. */
+static void test_large_pages(void **state)
+{
+    (void)state;
+    static const unsigned shares[] = {1, 20, 60, 128, 250};
+    row_group_rows = page_rows = 100000;
+    for (int v2 = 0; v2 < 2; v2++)
+        for (size_t s = 0; s < sizeof shares / sizeof shares[0]; s++)
+            check_case(LX_PARQUET_ENCODING_AUTO, LX_PARQUET_CODEC_AUTO, v2, PATTERN_RANDOM,
+                       shares[s], 20000, false);
+    row_group_rows = 1000;
+    page_rows = 300;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_few_rows),
-        cmocka_unit_test(test_long_texts),
-        cmocka_unit_test(test_dict_input),
-        cmocka_unit_test(test_matrix),
+        cmocka_unit_test(test_few_rows),    cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_dict_input),  cmocka_unit_test(test_matrix),
+        cmocka_unit_test(test_large_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
