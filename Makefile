@@ -2,7 +2,8 @@
 #
 #   make setup    install what building and the demo need      make bench    benchmarks against peers
 #   make demo     see the main job in a minute                 make install  into PREFIX (/usr/local)
-#   make test     set up and pass all tests                    make clean    remove what was built
+#   make test     set up and pass all tests                    make sim      100,000 simulated histories
+#   make clean    remove what was built
 BUILD ?= build
 PREFIX ?= /usr/local
 
@@ -23,6 +24,12 @@ test:
 	@scripts/setup test
 	@test/run
 
+# 100,000 histories of the simulated protocol: SIM_SEEDS, SIM_FIRST (docs/reliability.md).
+SIM_SEEDS ?= 100000
+SIM_FIRST ?= 0
+sim:
+	@test/sim/run $(SIM_SEEDS) $(SIM_FIRST)
+
 lint:
 	@scripts/lint
 
@@ -35,4 +42,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-*
 
-.PHONY: all setup demo test lint bench install clean
+.PHONY: all setup demo test sim lint bench install clean

@@ -192,6 +192,7 @@ static enum lx_status at_step(void *context, enum lx_step step, struct lx_err *e
     if (sim_chance(&actor->sim->rng, 15))
         actor->credit = 0;
     actor->masking = (step == LX_STEP_GUARD || step == LX_STEP_MASK) && !actor->dead;
+    actor->judging = step == LX_STEP_DELETED && !actor->dead;
     return sim_enter(actor, lx_step_name(step)) ? LX_OK : sim_dead(err);
 }
 
@@ -371,7 +372,7 @@ void sim_kill(struct sim_actor *actor)
     sim_say(actor->sim, "A%d: killed", actor->number);
     actor->sim->totals->kills++;
     actor->dead = true;
-    actor->window = actor->masking = false;
+    actor->window = actor->masking = actor->judging = false;
     lx_cancel_ask(&actor->cancel);
     sim_resume(actor, 0);
 }

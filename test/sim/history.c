@@ -25,6 +25,14 @@ bool sim_is_masking(const struct sim *sim)
     return false;
 }
 
+bool sim_is_judging(const struct sim *sim)
+{
+    for (int i = 0; i < sim->actor_count; i++)
+        if (sim->actors[i]->judging)
+            return true;
+    return false;
+}
+
 static struct sim_actor *any_actor(struct sim *sim)
 {
     return sim->actors[sim_below(&sim->rng, (uint32_t)sim->actor_count)];
@@ -53,8 +61,11 @@ static void play(struct sim *sim, int ops)
     bool others = sim_chance(&sim->rng, 30);
     for (int op = 0; op < ops && !sim->failed; op++) {
         uint32_t x = sim_below(&sim->rng, 100);
-        if (x < 12 && sim_is_masking(sim) && sim->world.late_drop_count == 0 && sim_is_calm(sim))
+        bool still = sim_is_calm(sim) && sim->world.late_drop_count == 0;
+        if (x < 12 && sim_is_masking(sim) && still)
             sim_patch(&sim->world); /* a mask's guard must see it */
+        else if (x < 12 && sim_is_judging(sim) && still && sim->world.ttl && sim->world.exists)
+            sim_exchange(&sim->world);
         else if (x < 40)
             sim_world_move(&sim->world, sim_is_calm(sim));
         else if (x < 46 && sim->actor_count > 0)
@@ -90,6 +101,8 @@ static void clean_runs(struct sim *sim)
                      sim->last_text);
         else if (sim->last_refused)
             sim_fail(sim, "a clean run was refused its deletes: %s", sim->last_text);
+        if (i > 0 && sim->world.count == 0)
+            break;
     }
 }
 

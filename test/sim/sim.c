@@ -11,9 +11,11 @@
 #include "base/alloc.h"
 
 #include <malloc.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 struct arguments {
     uint64_t from, to;
@@ -65,9 +67,23 @@ static bool parse(int argc, char **argv, struct arguments *a)
     return true;
 }
 
+/* An assertion that fails ends the program: with the seed. */
+static uint64_t current;
+
+static void on_abort(int number)
+{
+    char text[96];
+    int size = snprintf(text, sizeof text, "seed %llu: ended by signal %d\n",
+                        (unsigned long long)current, number);
+    if (write(STDOUT_FILENO, text, (size_t)size) < 0)
+        _exit(4);
+    _exit(3);
+}
+
 static bool play(uint64_t seed, const struct arguments *a, struct sim_totals *totals)
 {
     static struct sim sim;
+    current = seed;
     if (sim_history(&sim, seed, a->ops, a->verbose, totals))
         return true;
     printf("seed %llu: %s\n  again: sim --seed %llu --ops %d --verbose\n", (unsigned long long)seed,
@@ -117,6 +133,7 @@ int main(int argc, char **argv)
         return usage();
     mallopt(M_MMAP_THRESHOLD, 1 << 30); /* large buffers that hardly fill: no mapping for each */
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    signal(SIGABRT, on_abort);
     double start = now();
     if (a.file != NULL)
         good = play_file(&a, &totals);

@@ -35,7 +35,7 @@
 
 #define SIM_SCHEMAS 24      /* row schemas that a world meets */
 #define SIM_ACTORS 5        /* at once */
-#define SIM_STACK 1048576   /* bytes of a coroutine's stack */
+#define SIM_STACK 4194304   /* bytes of a coroutine's stack; only what is used is there */
 #define SIM_MAX_STEPS 60000 /* of one history: more is a livelock */
 #define SIM_DAYS 5          /* rows lie within these days before today */
 #define SIM_ROWS 4096       /* most rows of one history */
@@ -189,6 +189,7 @@ void sim_drop_empty(struct sim_world *world);
 /* One thing that the world does by itself. `calm`: no archiver is between guard and drop. */
 void sim_world_move(struct sim_world *world, bool calm);
 void sim_patch(struct sim_world *world); /* a lightweight update of some row */
+void sim_exchange(struct sim_world *world);
 /* Nothing waits any more: masks run, lost requests land, the table is there. */
 void sim_world_settle(struct sim_world *world);
 void sim_world_show(const struct sim_world *world);
@@ -218,6 +219,7 @@ struct sim_actor {
     bool running, dead;
     bool window;  /* between the answer of a guard and its DROP PART: exception (a) */
     bool masking; /* between the question of a guard and its delete */
+    bool judging; /* between a delete and the question what it did */
     int credit;   /* steps before others come */
     int storm;    /* calls of the store that fail from now on */
     int64_t skew_ms;
@@ -242,6 +244,7 @@ bool sim_faulty(struct sim_actor *actor);
 bool sim_flips(struct sim *sim);         /* is a bit wrong here? */
 bool sim_is_calm(const struct sim *sim); /* nobody is between guard and drop */
 bool sim_is_masking(const struct sim *sim);
+bool sim_is_judging(const struct sim *sim);
 bool sim_may_erase(const struct sim *sim);
 enum lx_status sim_vacuum(struct sim_actor *actor);
 enum lx_status sim_erase(struct sim_actor *actor);

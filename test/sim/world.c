@@ -634,7 +634,7 @@ static void new_table(struct sim_world *world)
 }
 
 /* Somebody copies the table into a new one and swaps them: same rows, other blocks, other UUID. */
-static void exchange(struct sim_world *world)
+void sim_exchange(struct sim_world *world)
 {
     struct sim_part *copies[2] = {NULL, NULL};
     while (world->pending_count > 0)
@@ -720,7 +720,7 @@ static void violent(struct sim_world *world)
     case 0: ttl(world); break;
     case 1: truncate_table(world, true); break;
     case 2: truncate_table(world, false); break;
-    case 3: exchange(world); break;
+    case 3: sim_exchange(world); break;
     case 4: drop_partition(world); break;
     default: drop_table(world); break;
     }
