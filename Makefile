@@ -3,6 +3,7 @@
 #   make setup    install what building and the demo need      make bench    benchmarks against peers
 #   make demo     see the main job in a minute                 make install  into PREFIX (/usr/local)
 #   make test     set up and pass all tests                    make sim      100,000 simulated histories
+#   make fuzz     libFuzzer on every parser                    make bench-parquet  our Parquet files against peers'
 #   make clean    remove what was built
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -33,8 +34,20 @@ sim:
 lint:
 	@scripts/lint
 
+# FUZZ_SECONDS for each target; what is found lies in build-fuzz/found/.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@scripts/setup test
+	@test/fuzz/run $(FUZZ_SECONDS)
+
 bench: setup all
 	@bench/run
+
+# Our Parquet files against DuckDB's and ClickHouse's (docs/performance.md); BENCH_ROWS, BENCH_ROUNDS.
+bench-parquet: all
+	@scripts/setup test
+	@ninja -C $(BUILD) bench/datagen bench/bench_parquet > /dev/null
+	@BUILD=$(BUILD) node bench/parquet.mjs
 
 install: all
 	@meson install -C $(BUILD) --no-rebuild --skip-subprojects
@@ -42,4 +55,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-*
 
-.PHONY: all setup demo test sim lint bench install clean
+.PHONY: all setup demo test sim lint bench install clean fuzz bench-parquet
