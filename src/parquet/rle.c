@@ -53,6 +53,8 @@ enum lx_status lx_pq_rle_encode(const uint32_t *values, size_t count, unsigned w
                                 struct lx_buf *out)
 {
     size_t start = 0, at = 0; /* values [start, at) wait to be packed */
+    if (count == 0)
+        return LX_OK; /* also without an array */
     if (count > RUN_MAX)
         return LX_E_LIMIT;
     while (at < count) {
