@@ -50,6 +50,7 @@ bench-parquet: all
 	@BUILD=$(BUILD) node bench/parquet.mjs
 
 install: all
+	@meson configure --prefix $(PREFIX) $(BUILD)
 	@meson install -C $(BUILD) --no-rebuild --skip-subprojects
 
 clean:

@@ -14,7 +14,7 @@
  *   rowschema*.c          columns and values between ClickHouse, Parquet and Delta
  *   start.c               checks before anything is done
  *   plan.c                what is to be read, in which batches
- *   batch.c, upload.c     reading, encoding, uploading one batch
+ *   batch.c, batch_file.c reading, encoding, uploading one batch
  *   prove.c               reading back; the only maker of proofs and warrants
  *   commit.c              what a batch makes true in the ledger
  *   settle.c, delete.c    which parts may go; guard and delete, which take a warrant

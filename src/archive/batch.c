@@ -288,6 +288,12 @@ enum lx_status lx_batch_run(struct lx_run *run, const struct lx_plan *plan,
         status = lx_batch_commit(&batch, err);
     if (status == LX_E_NOTFOUND && err != NULL && err->code == 60)
         status = LX_E_AGAIN; /* the table was dropped: the next plan says so */
+    if (status == LX_E_AGAIN && batch.file_count > 0)
+        lx_run_note(
+            run, LX_EVENT_WARNING, "nothing is lost or twice; lynex vacuum takes what was uploaded",
+            "the table or the ledger changed meanwhile (another run?): %zu uploaded files were "
+            "given up",
+            batch.file_count);
     if (status == LX_OK)
         run->report->batches++;
     lx_batch_close(&batch);

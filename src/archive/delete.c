@@ -153,8 +153,10 @@ static enum lx_status guard(struct deleting *d, bool whole, size_t *going, struc
         d->go[i] = same;
         *going += same;
     }
-    if (*going > 0 && !within_breaker(d))
+    if (*going > 0 && !within_breaker(d)) {
         *going = 0;
+        memset(d->go, 0, d->count * sizeof *d->go);
+    }
     return LX_OK;
 }
 

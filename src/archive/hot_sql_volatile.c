@@ -2,44 +2,122 @@
  * were written before the column was added: what is archived of them could never be recognised
  * again.
  *
- * Which parts lack a column is not told to a user with the least rights. So the first row of each
- * part is read twice: where it differs, the value is not stored. now() changes every second only:
- * where the value is the present second, the second reading comes a second later. (A DEFAULT
- * today() changes at midnight alone, and is not seen.) */
+ * Which parts lack a column is not told to a user with the least rights. So such columns are read
+ * twice, as a sum over all rows of the parts: where it differs, the values are not stored. now()
+ * changes every second only: where a value is the present second, the second reading comes a second
+ * later. (A DEFAULT today() changes at midnight alone, and is not seen.) */
 #include "archive/hot_sql_private.h"
 
 #include "base/limits.h"
 
-#include <ctype.h>
 #include <stdio.h>
 
 #define SECOND_READING_MS 1100
 #define NEAR_SECONDS 2
 
-/* Functions that give another value at each call, or another time. */
-static bool is_volatile(struct lx_str expression)
+static bool is_word(char c)
 {
-    static const char *const names[] = {
-        "now",  "rand",     "uuid",     "ulid",       "snowflake",   "random",     "canonical",
-        "fuzz", "hostname", "query_id", "nowinblock", "currentuser", "serveruuid", "uptime"};
-    char text[512];
-    size_t size = expression.len < sizeof text - 1 ? expression.len : sizeof text - 1;
-    for (size_t i = 0; i < size; i++)
-        text[i] = (char)tolower((unsigned char)expression.ptr[i]);
-    text[size] = 0;
-    if (expression.len > size)
-        return true; /* too long to judge: asked */
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* Functions that are known to give the same value for the same arguments. */
+static bool is_plain_function(struct lx_str name)
+{
+    static const char *const names[] = {"toDate",
+                                        "toDate32",
+                                        "toDateTime",
+                                        "toDateTime64",
+                                        "toStartOfHour",
+                                        "toStartOfDay",
+                                        "toStartOfWeek",
+                                        "toStartOfMonth",
+                                        "toYYYYMM",
+                                        "toYYYYMMDD",
+                                        "toMonday",
+                                        "toHour",
+                                        "toString",
+                                        "toUInt8",
+                                        "toUInt16",
+                                        "toUInt32",
+                                        "toUInt64",
+                                        "toInt8",
+                                        "toInt16",
+                                        "toInt32",
+                                        "toInt64",
+                                        "toFloat32",
+                                        "toFloat64",
+                                        "lower",
+                                        "upper",
+                                        "length",
+                                        "concat",
+                                        "substring",
+                                        "cityHash64",
+                                        "sipHash64",
+                                        "xxHash64",
+                                        "xxh3",
+                                        "JSONExtractString",
+                                        "JSONExtractInt",
+                                        "if",
+                                        "ifNull",
+                                        "coalesce",
+                                        "empty",
+                                        "notEmpty",
+                                        "plus",
+                                        "minus",
+                                        "multiply",
+                                        "divide",
+                                        "intDiv",
+                                        "modulo"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strstr(text, names[i]) != NULL)
+        if (lx_str_is(name, names[i]))
             return true;
     return false;
 }
 
-static bool is_asked(const struct lx_source_column *column)
+static bool is_column(const struct lx_hot_sql *hot, struct lx_str name)
+{
+    for (size_t i = 0; i < hot->column_count; i++)
+        if (lx_str_equal(hot->columns[i].name, name))
+            return true;
+    return false;
+}
+
+/* May the expression give another value at each reading? Literals, columns and plain functions do
+ * not; whatever else is in it may: then the server is asked. */
+static bool is_volatile(const struct lx_hot_sql *hot, struct lx_str text)
+{
+    for (size_t i = 0; i < text.len;) {
+        char c = text.ptr[i];
+        if (c == '\'' || c == '`' || c == '"') {
+            for (i++; i < text.len && text.ptr[i] != c; i++)
+                i += text.ptr[i] == '\\';
+            i++;
+            continue;
+        }
+        if (!is_word(c)) {
+            i++;
+            continue;
+        }
+        size_t end = i;
+        while (end < text.len && is_word(text.ptr[end]))
+            end++;
+        struct lx_str word = {text.ptr + i, end - i};
+        bool call = end < text.len && text.ptr[end] == '(';
+        bool number = c >= '0' && c <= '9';
+        bool constant =
+            lx_str_is(word, "NULL") || lx_str_is(word, "true") || lx_str_is(word, "false");
+        if (call ? !is_plain_function(word) : !number && !constant && !is_column(hot, word))
+            return true;
+        i = end;
+    }
+    return false;
+}
+
+static bool is_asked(const struct lx_hot_sql *hot, const struct lx_source_column *column)
 {
     return (lx_str_is(column->default_kind, "DEFAULT") ||
             lx_str_is(column->default_kind, "MATERIALIZED")) &&
-           is_volatile(column->default_expression);
+           is_volatile(hot, column->default_expression);
 }
 
 static bool is_moment(const struct lx_source_column *column)
@@ -50,7 +128,7 @@ static bool is_moment(const struct lx_source_column *column)
            !lx_str_starts(column->type, LX_STR("Tuple"));
 }
 
-/* SELECT groupBitXor(xxh3(tuple(`a`, _part))), max(`a` >= now() - 2), … FROM t WHERE … */
+/* SELECT sum(xxh3(tuple(`a`, _part))), max(`a` >= now() - 2), … FROM t WHERE … */
 static enum lx_status write_question(const struct lx_hot_sql *hot, const char *const *parts,
                                      size_t count, struct lx_buf *sql)
 {
@@ -58,9 +136,9 @@ static enum lx_status write_question(const struct lx_hot_sql *hot, const char *c
     bool first = true;
     for (size_t i = 0; i < hot->column_count; i++) {
         const struct lx_source_column *column = &hot->columns[i];
-        if (!is_asked(column))
+        if (!is_asked(hot, column))
             continue;
-        LX_TRY(lx_buf_text(sql, first ? "groupBitXor(xxh3(tuple(" : ", groupBitXor(xxh3(tuple("));
+        LX_TRY(lx_buf_text(sql, first ? "sum(xxh3(tuple(" : ", sum(xxh3(tuple("));
         LX_TRY(lx_ch_quote_name(sql, column->name));
         LX_TRY(lx_buf_text(sql, ", _part))), toUInt64(max("));
         if (is_moment(column)) {
@@ -74,8 +152,7 @@ static enum lx_status write_question(const struct lx_hot_sql *hot, const char *c
         first = false;
     }
     LX_TRY(lx_buf_printf(sql, " FROM %s WHERE ", lx_buf_cstr(&hot->target)));
-    LX_TRY(lx_hot_sql_parts_in(parts, count, sql));
-    return lx_buf_text(sql, " AND _part_offset = 0");
+    return lx_hot_sql_parts_in(parts, count, sql);
 }
 
 static enum lx_status ask(struct lx_hot_sql *hot, const struct lx_buf *sql,
@@ -94,7 +171,7 @@ static enum lx_status compare(struct lx_hot_sql *hot, const struct lx_ch_table *
     size_t at = 0;
     for (size_t i = 0; i < hot->column_count; i++) {
         const struct lx_source_column *column = &hot->columns[i];
-        if (!is_asked(column))
+        if (!is_asked(hot, column))
             continue;
         if (lx_ch_u64(one, at, 0) != lx_ch_u64(two, at, 0)) {
             lx_err_set(
@@ -119,7 +196,7 @@ static bool any_near(const struct lx_hot_sql *hot, const struct lx_ch_table *ans
 {
     size_t at = 0;
     for (size_t i = 0; i < hot->column_count; i++) {
-        if (!is_asked(&hot->columns[i]))
+        if (!is_asked(hot, &hot->columns[i]))
             continue;
         if (lx_ch_u64(answer, at + 1, 0) != 0)
             return true;
@@ -136,7 +213,7 @@ enum lx_status lx_hot_sql_stored(void *self, const char *const *parts, size_t co
     struct lx_ch_table one = {0}, two = {0};
     bool asked = false;
     for (size_t i = 0; i < hot->column_count; i++)
-        asked = asked || is_asked(&hot->columns[i]);
+        asked = asked || is_asked(hot, &hot->columns[i]);
     if (!asked || count == 0)
         return LX_OK;
     enum lx_status status = write_question(hot, parts, count, &sql);

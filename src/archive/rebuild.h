@@ -45,6 +45,7 @@ struct lx_rebuild_options {
     struct lx_ledger *ledger; /* opened on the root, which has no log */
     struct lx_store *store;
     const char *prefix;
+    const char *database, *table; /* whose archive it is to be */
     const char *time_column; /* for files that do not say */
     const char *who;
     const char *const *leave; /* paths that are left out */

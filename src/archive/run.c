@@ -314,6 +314,12 @@ static void judge_breaker(struct lx_run *run, const struct lx_plan *plan)
                 rows += plan->batches[i].slices[s].rows;
     if (rows <= run->o->max_delete_rows)
         return;
+    if (run->o->dry_run) {
+        struct lx_err why = LX_ERR_INIT;
+        lx_run_breaker(run, rows, &why);
+        lx_run_note(run, LX_EVENT_WARNING, why.hint, "%s", why.text);
+        return;
+    }
     run->no_more_deletes = true;
     run->report->delete_refused = true;
     if (run->report->refusal.status == LX_OK)
@@ -375,6 +381,8 @@ enum lx_status lx_archive_run(const struct lx_archive_options *options,
     run.started_ms = report->first_ms;
     enum lx_status status = run_all(&run, err);
     report->last_ms = lx_clock_now(&options->clock);
+    if (status == LX_OK)
+        lx_err_clear(err);
     if (report->archived_rows > 0) {
         struct lx_event event = {.kind = LX_EVENT_ARCHIVED, .rows = report->archived_rows};
         lx_run_tell(&run, &event);

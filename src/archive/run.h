@@ -104,6 +104,9 @@ LX_MUST_CHECK enum lx_status lx_start_revive(struct lx_run *run, const struct lx
 /* Before the first write of a run: does the store honour put-if-absent? Asked once. */
 LX_MUST_CHECK enum lx_status lx_start_writing(struct lx_run *run, struct lx_err *err);
 
+/* The table's name as it stands in names of files; NULL: no memory. */
+char *lx_table_word(const char *table);
+
 /* -- plan.c -------------------------------------------------------------------------------- */
 
 /* Rows of one part to be read: from <= time < to, in one month. */

@@ -178,6 +178,21 @@ static int64_t day_before(int64_t now, int64_t days)
     return (today - days) * LX_DAY_SECONDS;
 }
 
+/* The table's rule with another number of days, ready to run; where it is not that simple, in
+ * words. */
+static void ttl_rule(const char *ttl, int64_t days, char *rule, size_t size)
+{
+    static const char interval[] = "toIntervalDay(";
+    const char *at = strstr(ttl, interval);
+    const char *close = at != NULL ? strchr(at, ')') : NULL;
+    if (close != NULL && strstr(close, "toInterval") == NULL && strchr(ttl, ',') == NULL &&
+        strlen(ttl) < size - 32)
+        snprintf(rule, size, "%.*s%lld%s", (int)(at - ttl) + (int)sizeof interval - 1, ttl,
+                 (long long)days, close);
+    else
+        snprintf(rule, size, "… with an interval of at least %lld days", (long long)days);
+}
+
 /* A table whose own TTL deletes rows before we may look at them loses them unarchived: archive that
  * much earlier, and keep them hot until they are due. */
 static void set_cutoff(struct lx_run *run)
@@ -200,12 +215,13 @@ static void set_cutoff(struct lx_run *run)
     if (ahead < o->after_days)
         run->cutoff = day_before(now, ahead);
     run->report->cutoff = run->cutoff;
-    char more[LX_ERR_HINT];
-    snprintf(more, sizeof more,
-             "run ALTER TABLE `%s`.`%s` MODIFY TTL … with an interval of at least %lld days, or "
-             "REMOVE TTL; rows that ClickHouse deletes at the insert cannot be archived by anybody",
-             run->table->database, run->table->name,
-             (long long)(o->after_days + o->ttl_margin_days + 1));
+    char more[LX_ERR_HINT], rule[256];
+    ttl_rule(run->table->ttl_sql, o->after_days + o->ttl_margin_days + 1, rule, sizeof rule);
+    snprintf(
+        more, sizeof more,
+        "run ALTER TABLE `%s`.`%s` MODIFY TTL %s, or REMOVE TTL; rows that ClickHouse deletes at "
+        "the insert cannot be archived by anybody",
+        run->table->database, run->table->name, rule);
     lx_run_note(
         run, LX_EVENT_WARNING, more,
         "the table's own TTL (%s) deletes rows after %lld days, ARCHIVE_AFTER_DAYS is %lld: "
@@ -301,17 +317,21 @@ static enum lx_status revive(struct lx_run *run, struct lx_err *err)
     return status;
 }
 
-static enum lx_status make_word(struct lx_run *run, struct lx_err *err)
+char *lx_table_word(const char *table)
 {
-    run->word = lx_strdup(run->table->name);
-    if (run->word == NULL)
-        return lx_err_memory(err);
+    char *word = lx_strdup(table);
     /* Keys hold these characters only, so that every reader's idea of URL encoding agrees. */
-    for (char *c = run->word; *c != 0; c++)
+    for (char *c = word; c != NULL && *c != 0; c++)
         if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
               *c == '-' || *c == '_'))
             *c = '_';
-    return LX_OK;
+    return word;
+}
+
+static enum lx_status make_word(struct lx_run *run, struct lx_err *err)
+{
+    run->word = lx_table_word(run->table->name);
+    return run->word != NULL ? LX_OK : lx_err_memory(err);
 }
 
 enum lx_status lx_start(struct lx_run *run, struct lx_err *err)

@@ -1,5 +1,7 @@
 #include "archive/vacuum.h"
 
+#include "archive/run.h"
+
 #include "archive/vacuum_rows.h"
 #include "base/alloc.h"
 #include "base/mutant.h"
@@ -55,7 +57,7 @@ static bool is_stamp(const char *text)
 }
 
 /* Names that lynex makes, and no other: what people put beside them is theirs. */
-static bool is_data_name(const char *key, const char *prefix)
+static bool is_data_name(const char *key, const char *prefix, const char *word)
 {
     size_t length = strlen(prefix);
     if (strncmp(key, prefix, length) != 0 || key[length] != '/')
@@ -64,7 +66,11 @@ static bool is_data_name(const char *key, const char *prefix)
     if (digits(month) != 4 || month[4] != '-' || digits(month + 5) != 2 || month[7] != '/' ||
         strchr(month + 8, '/') != NULL)
         return false;
-    for (const char *at = strchr(month + 8, '_'); at != NULL; at = strchr(at + 1, '_'))
+    const char *name = month + 8;
+    if (word != NULL) /* the table's, as names of its files have it */
+        return strncmp(name, word, strlen(word)) == 0 && name[strlen(word)] == '_' &&
+               is_stamp(name + strlen(word) + 1);
+    for (const char *at = strchr(name, '_'); at != NULL; at = strchr(at + 1, '_'))
         if (is_stamp(at + 1))
             return true;
     return false;
@@ -76,6 +82,7 @@ struct vacuum {
     const struct lx_vacuum_options *o;
     struct lx_vacuum_report *report;
     const char *prefix; /* whose folder is listed now */
+    char *word;         /* the table's, in names of files; NULL: not known */
     int64_t now_ms;
     /* Keys that the newest state uses: of listed files, and those that segments name. Sorted. */
     char **used;
@@ -184,7 +191,7 @@ static enum lx_status visit(void *context, const char *key, const struct lx_obje
         return lx_err_set(err, LX_E_CANCELLED, "interrupted while the store was listed");
     if (is_used(v, key))
         return LX_OK;
-    if (v->prefix != NULL && !is_data_name(key, v->prefix)) {
+    if (v->prefix != NULL && !is_data_name(key, v->prefix, v->word)) {
         report->strangers++;
         return LX_OK;
     }
@@ -379,9 +386,13 @@ enum lx_status lx_vacuum(const struct lx_vacuum_options *options, struct lx_vacu
 {
     struct vacuum v = {.o = options, .report = report, .now_ms = lx_clock_now(&options->clock)};
     *report = (struct lx_vacuum_report){0};
-    enum lx_status status = run(&v, err);
+    const struct lx_ledger_state *state = lx_ledger_state(options->ledger);
+    const char *table = json_string_value(json_object_get(state->table, "table"));
+    v.word = table != NULL ? lx_table_word(table) : NULL;
+    enum lx_status status = table != NULL && v.word == NULL ? lx_err_memory(err) : run(&v, err);
     count_all(&v);
     forget_used(&v);
+    lx_free(v.word);
     lx_free(v.used);
     return status;
 }

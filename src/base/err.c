@@ -1,5 +1,7 @@
 #include "base/err.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +15,13 @@ static void make_visible(char *text)
             *c = ' ';
         else if (*c < 0x20 || *c == 0x7f)
             *c = '?';
+    }
+    /* A message may quote anything, and may be cut within a character. */
+    size_t size = strlen(text);
+    for (size_t at = 0; at < size; at++) {
+        at += lx_utf8_valid_prefix((const uint8_t *)text + at, size - at);
+        if (at < size)
+            text[at] = '?';
     }
 }
 

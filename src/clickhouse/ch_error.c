@@ -137,7 +137,10 @@ static const struct {
     {60, LX_E_NOTFOUND,
      "Check ARCHIVE_TABLE and CLICKHOUSE_DATABASE; a user without any right on a table may be told "
      "that it does not exist."},
-    {81, LX_E_NOTFOUND, "Check CLICKHOUSE_DATABASE."},
+    {81, LX_E_NOTFOUND,
+     "Check CLICKHOUSE_DATABASE, and ARCHIVE_TABLE: DATABASE.TABLE, or a name in backquotes where "
+     "it "
+     "holds a dot itself."},
     {192, LX_E_AUTH, "Check CLICKHOUSE_USER and CLICKHOUSE_PASSWORD."},
     {193, LX_E_AUTH, "Check CLICKHOUSE_USER and CLICKHOUSE_PASSWORD."},
     {194, LX_E_AUTH, "Set CLICKHOUSE_PASSWORD."},

@@ -82,7 +82,8 @@ static enum lx_status native_port(const struct lx_ch_http_stream *stream, struct
         err->code = lx_http_status(stream->response);
         memcpy(err->name, "NATIVE_PORT", sizeof "NATIVE_PORT");
     }
-    lx_err_hint(err, "Set CLICKHOUSE_HTTP_PORT to the port of the HTTP interface: 8123, or 8443 "
+    lx_err_hint(err, "Set CLICKHOUSE_HTTP_PORT (or the port in CLICKHOUSE_URL) to the port of the "
+                     "HTTP interface: 8123, or 8443 "
                      "with TLS, where nothing else is configured.");
     return status;
 }

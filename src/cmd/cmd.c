@@ -242,10 +242,11 @@ static int run_command(struct lx_cmd *cmd)
     set_streams(cmd);
     int status = command->run(cmd);
     lx_cmd_close(cmd);
-    if (fflush(stdout) != 0 && status == LX_EXIT_DONE) {
-        fprintf(stderr, "lynex: writing to stdout: %s\n", strerror(errno));
+    bool lost = fflush(stdout) != 0 || ferror(stdout) != 0;
+    if (lost && errno != EPIPE) /* whoever reads from a pipe may have seen enough */
+        fprintf(stderr, "lynex: stdout could not be written\n");
+    if (lost && status == LX_EXIT_DONE)
         status = LX_EXIT_FAILED;
-    }
     return status;
 }
 

@@ -77,6 +77,8 @@ const char *lx_cmd_operand(const struct lx_cmd *cmd, size_t n);
 LX_MUST_CHECK enum lx_status lx_cmd_open_store(struct lx_cmd *cmd, struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_cmd_open_ledger(struct lx_cmd *cmd, struct lx_err *err);
 /* The first server of CLICKHOUSE_URL, and the hot table. */
+/* cmd->database and cmd->table, out of ARCHIVE_TABLE. */
+LX_MUST_CHECK enum lx_status lx_cmd_split_table(struct lx_cmd *cmd, struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_cmd_open_clickhouse(struct lx_cmd *cmd, struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_cmd_open_pool(struct lx_cmd *cmd, struct lx_err *err);
 void lx_cmd_close(struct lx_cmd *cmd);

@@ -285,6 +285,8 @@ static json_t *report_json(const struct lx_archive_report *r, const struct lx_er
         json = NULL;
     } else {
         json_object_set(json, "stage_milliseconds", stages);
+        if (r->cutoff == 0) /* it did not come so far */
+            json_object_set_new(json, "cutoff", json_null());
         const struct lx_err *why = err->status != LX_OK ? err : &r->refusal;
         if (why->status != LX_OK)
             json_object_set_new(json, err->status != LX_OK ? "error" : "not_deleted",

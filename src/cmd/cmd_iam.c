@@ -23,14 +23,15 @@ static json_t *policy(const struct lx_config *config)
 static enum lx_status grant(struct lx_cmd *cmd, struct lx_buf *text)
 {
     const struct lx_config_server *server = &cmd->config->servers[0];
-    const char *table = cmd->config->table, *dot = strchr(table, '.');
-    const char *database =
-        server->database != NULL && server->database[0] != 0 ? server->database : "default";
-    LX_TRY(lx_buf_text(text, "GRANT SELECT, ALTER DELETE ON "));
-    LX_TRY(lx_ch_quote_name(text, dot != NULL ? (struct lx_str){table, (size_t)(dot - table)}
-                                              : lx_str_of(database)));
+    const struct lx_config *c = cmd->config;
+    bool deletes = c->delete_after && c->mode != LX_SET_SOAK;
+    struct lx_err err = LX_ERR_INIT;
+    LX_TRY(lx_cmd_split_table(cmd, &err));
+    const char *database = cmd->database[0] != 0 ? cmd->database : "default";
+    LX_TRY(lx_buf_text(text, deletes ? "GRANT SELECT, ALTER DELETE ON " : "GRANT SELECT ON "));
+    LX_TRY(lx_ch_quote_name(text, lx_str_of(database)));
     LX_TRY(lx_buf_text(text, "."));
-    LX_TRY(lx_ch_quote_name(text, lx_str_of(dot != NULL ? dot + 1 : table)));
+    LX_TRY(lx_ch_quote_name(text, lx_str_of(cmd->table)));
     LX_TRY(lx_buf_text(text, " TO "));
     LX_TRY(lx_ch_quote_name(
         text, lx_str_of(server->user != NULL && server->user[0] != 0 ? server->user : "default")));

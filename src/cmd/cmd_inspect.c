@@ -52,8 +52,16 @@ static enum lx_status open_input(struct lx_cmd *cmd, const char *name, struct in
         *size = info.st_size;
         return LX_OK;
     }
+    if (errno != ENOENT || name[0] == '/' || name[0] == '.')
+        return lx_err_errno(err, errno, "cannot open %s", name);
     LX_TRY(lx_cmd_open_store(cmd, err));
     input->store = cmd->store;
+    /* As archive prints it. */
+    struct lx_buf root = LX_BUF(LX_MIB);
+    if (lx_store_location(cmd->store, NULL, &root) == LX_OK &&
+        lx_str_starts(lx_str_of(name), lx_buf_view(&root)) && name[root.len] == '/')
+        input->key = name = name + root.len + 1;
+    lx_buf_free(&root);
     LX_TRY(lx_store_head(cmd->store, name, &object, err));
     *size = object.size;
     return LX_OK;

@@ -153,7 +153,9 @@ static int check(struct lx_cmd *cmd)
         lx_err_clear(&err);
     if (status == LX_OK && x.newest >= 0 && (flaws == 0 || cmd->ledger != NULL))
         status = check_objects(&c, &err);
-    int code = flaws > 0 ? LX_EXIT_FAILED : c.bad_objects > 0 ? LX_EXIT_PROOF : LX_EXIT_DONE;
+    int code = flaws > 0 || x.newest < 0 ? LX_EXIT_FAILED
+               : c.bad_objects > 0       ? LX_EXIT_PROOF
+                                         : LX_EXIT_DONE;
     if (status != LX_OK)
         code = lx_cmd_fail(cmd, &err);
     else if (cmd->json)
@@ -256,6 +258,10 @@ static int rebuild_with(struct lx_cmd *cmd, struct lx_rebuild_options *options)
         lx_cmd_open_ledger(cmd, &err) != LX_OK || lx_cmd_open_pool(cmd, &err) != LX_OK)
         return lx_cmd_fail(cmd, &err);
     lx_telling_init(&telling, cmd, NULL);
+    if (lx_cmd_split_table(cmd, &err) != LX_OK)
+        return lx_cmd_fail(cmd, &err);
+    options->database = cmd->database[0] != 0 ? cmd->database : "default";
+    options->table = cmd->table;
     options->ledger = cmd->ledger;
     options->store = cmd->store;
     options->pool = cmd->pool;

@@ -159,7 +159,12 @@ int lx_cmd_ls(struct lx_cmd *cmd)
                       "rows", (json_int_t)totals.rows, "bytes", (json_int_t)totals.bytes,
                       "hot_rows", (json_int_t)totals.hot));
     } else if (state->version < 0) {
-        printf("nothing is archived here yet\n");
+        struct lx_buf root = LX_BUF(LX_MIB);
+        if (lx_store_location(cmd->store, NULL, &root) == LX_OK)
+            printf("nothing is archived yet at %s\n", lx_buf_cstr(&root));
+        lx_buf_free(&root);
+    } else if (totals.files == 0 && prefix != NULL) {
+        printf("no archived file begins with %s\n", prefix);
     } else if (lx_table_print(&table, 0, cmd->color, &text) == LX_OK) {
         print_totals(cmd, &totals, &text);
         lx_print(&text);

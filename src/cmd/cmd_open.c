@@ -100,8 +100,10 @@ enum lx_status lx_cmd_open_ledger(struct lx_cmd *cmd, struct lx_err *err)
 }
 
 /* ARCHIVE_TABLE is TABLE or DATABASE.TABLE, or `TABLE` for a name that holds a dot. */
-static enum lx_status split_table(struct lx_cmd *cmd, struct lx_err *err)
+enum lx_status lx_cmd_split_table(struct lx_cmd *cmd, struct lx_err *err)
 {
+    if (cmd->table != NULL)
+        return LX_OK;
     const char *table = cmd->config->table, *dot = strchr(table, '.');
     size_t length = strlen(table);
     const char *database = cmd->config->servers[0].database;
@@ -130,7 +132,7 @@ enum lx_status lx_cmd_open_clickhouse(struct lx_cmd *cmd, struct lx_err *err)
                          "(S3_ARCHIVE_ROOT)");
         return LX_E_UNSUPPORTED;
     }
-    LX_TRY(split_table(cmd, err));
+    LX_TRY(lx_cmd_split_table(cmd, err));
     const struct lx_ch_options options = {
         .url = c->servers[0].url,
         .user = or_null(c->servers[0].user),

@@ -114,7 +114,7 @@ static void print_report(const struct lx_cmd *cmd, const struct lx_vacuum_option
            (long long)r->taken, bytes, o->write ? "deleted" : "would be deleted",
            (long long)r->kept, kept, lx_color(cmd->color, LX_COLOR_NONE));
     if (!o->write && r->taken > 0)
-        printf("nothing was deleted: lynex vacuum --yes does it\n");
+        printf("nothing was deleted: the same command with --yes does it\n");
 }
 
 static json_t *items_json(const struct lx_vacuum_report *r)

@@ -21,6 +21,8 @@ static void verify_one(struct verifying *v, const struct lx_ledger_file *file)
     char rows[LX_SHORT_TEXT];
     enum lx_status status =
         lx_archive_verify_file(v->cmd->store, v->cmd->ledger, file, v->cmd->pool, &found, &err);
+    if (status == LX_E_CANCELLED)
+        return; /* the end says how many were not looked at */
     v->files++;
     v->rows += found.rows;
     v->bytes += file->size;
@@ -46,6 +48,30 @@ static void verify_one(struct verifying *v, const struct lx_ledger_file *file)
     fflush(stdout);
 }
 
+/* To have verified nothing is no success: a wrong root or prefix would stay unseen for ever. */
+static bool anything_to_verify(const struct lx_cmd *cmd, const char *prefix)
+{
+    const struct lx_ledger_state *state = lx_ledger_state(cmd->ledger);
+    struct lx_buf root = LX_BUF(LX_MIB);
+    const char *where =
+        lx_store_location(cmd->store, NULL, &root) == LX_OK ? lx_buf_cstr(&root) : "";
+    bool any = false;
+    for (size_t i = 0; i < state->file_count && !any; i++)
+        any = prefix == NULL || lx_str_starts(lx_str_of(state->files[i].path), lx_str_of(prefix));
+    if (state->version < 0)
+        fprintf(
+            stderr,
+            "lynex: there is no log at %s\n  what to do: check ARCHIVE_URL or S3_ARCHIVE_ROOT; if "
+            "a log was lost, lynex ledger rebuild\n",
+            where);
+    else if (!any && state->file_count > 0)
+        fprintf(stderr, "lynex: no file at %s begins with %s\n  what to do: lynex ls lists them\n",
+                where, prefix);
+    bool good = any || (state->version >= 0 && state->file_count == 0);
+    lx_buf_free(&root);
+    return good;
+}
+
 int lx_cmd_verify(struct lx_cmd *cmd)
 {
     struct lx_err err = LX_ERR_INIT;
@@ -58,6 +84,8 @@ int lx_cmd_verify(struct lx_cmd *cmd)
         return lx_cmd_fail(cmd, &err);
     v.list = json_array();
     const struct lx_ledger_state *state = lx_ledger_state(cmd->ledger);
+    if (!anything_to_verify(cmd, prefix))
+        return LX_EXIT_FAILED;
     for (size_t i = 0; i < state->file_count && !lx_cancel_asked(cmd->cancel); i++)
         if (prefix == NULL || lx_str_starts(lx_str_of(state->files[i].path), lx_str_of(prefix)))
             verify_one(&v, &state->files[i]);
@@ -65,9 +93,10 @@ int lx_cmd_verify(struct lx_cmd *cmd)
     if (lx_cancel_asked(cmd->cancel))
         status = LX_EXIT_INTERRUPTED;
     if (cmd->json) {
-        lx_cmd_print_json(json_pack("{s:I,s:I,s:I,s:I,s:O}", "files", (json_int_t)v.files, "rows",
-                                    (json_int_t)v.rows, "bytes", (json_int_t)v.bytes, "bad",
-                                    (json_int_t)v.bad, "results", v.list));
+        lx_cmd_print_json(json_pack("{s:I,s:I,s:I,s:I,s:I,s:O}", "files", (json_int_t)v.files,
+                                    "rows", (json_int_t)v.rows, "bytes", (json_int_t)v.bytes, "bad",
+                                    (json_int_t)v.bad, "unread", (json_int_t)v.unread, "results",
+                                    v.list));
     } else {
         lx_text_count(v.rows, rows);
         lx_text_bytes(v.bytes, bytes);

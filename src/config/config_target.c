@@ -94,6 +94,30 @@ static enum lx_status url_target(struct lx_config *config, struct lx_err *err)
     return LX_E_ARGUMENT;
 }
 
+/* A URL stands for several settings. What comes from a stronger source than it (a flag over .env)
+ * wins; else the URL does, and what it overrides is said. */
+static enum lx_status url_wins(struct lx_config *config, enum lx_setting url,
+                               const enum lx_setting *parts, size_t count, bool *wins,
+                               struct lx_err *err)
+{
+    const struct lx_config_entry *entry = &config->entries[url];
+    *wins = entry->value[0] != 0;
+    for (size_t i = 0; *wins && i < count; i++) {
+        const struct lx_config_entry *part = &config->entries[parts[i]];
+        if (part->origin > entry->origin) {
+            *wins = false;
+            return lx_config_note(config, err,
+                                  "%s is set more nearly than %s, which is not looked at",
+                                  lx_setting_info(parts[i])->name, lx_setting_info(url)->name);
+        }
+    }
+    for (size_t i = 0; *wins && i < count; i++)
+        if (config->entries[parts[i]].origin != LX_ORIGIN_DEFAULT)
+            LX_TRY(lx_config_note(config, err, "%s is not looked at, since %s is set",
+                                  lx_setting_info(parts[i])->name, lx_setting_info(url)->name));
+    return LX_OK;
+}
+
 static const char *first_of(const char *a, const char *b)
 {
     return a[0] != 0 ? a : b;
@@ -114,7 +138,12 @@ static enum lx_status resolve_target(struct lx_config *config, struct lx_err *er
                           "folders are the log's and lynex's own",
                           LX_STR_ARG(prefix));
     LX_TRY(keep(config, prefix, &target->prefix, err));
-    if (config->url[0] != 0) {
+    static const enum lx_setting parts[] = {LX_SETTING_S3_ARCHIVE_BUCKET,
+                                            LX_SETTING_S3_ARCHIVE_ROOT};
+    bool use_url = false;
+    LX_TRY(url_wins(config, LX_SETTING_ARCHIVE_URL, parts, sizeof parts / sizeof parts[0], &use_url,
+                    err));
+    if (use_url) {
         LX_TRY(url_target(config, err));
     } else {
         LX_TRY(check_bucket("S3_ARCHIVE_BUCKET", lx_str_of(config->bucket), err));
@@ -266,7 +295,15 @@ static enum lx_status server_of_url(struct lx_config *config, struct lx_str url,
 
 static enum lx_status resolve_servers(struct lx_config *config, struct lx_err *err)
 {
+    static const enum lx_setting parts[] = {LX_SETTING_CLICKHOUSE_HOST, LX_SETTING_CLICKHOUSE_PORT,
+                                            LX_SETTING_CLICKHOUSE_HTTP_PORT,
+                                            LX_SETTING_CLICKHOUSE_SECURE};
     struct lx_str list = lx_str_of(config->clickhouse_url);
+    bool use_url = false;
+    LX_TRY(url_wins(config, LX_SETTING_CLICKHOUSE_URL, parts, sizeof parts / sizeof parts[0],
+                    &use_url, err));
+    if (!use_url)
+        list.len = 0;
     config->servers = lx_calloc(LX_CONFIG_MAX_SERVERS, sizeof *config->servers);
     if (config->servers == NULL)
         return lx_err_memory(err);
@@ -281,8 +318,8 @@ static enum lx_status resolve_servers(struct lx_config *config, struct lx_err *e
         *server = (struct lx_config_server){.user = config->clickhouse_user,
                                             .password = config->clickhouse_password,
                                             .database = config->clickhouse_database};
-        LX_TRY(config->clickhouse_url[0] == 0 ? server_of_host(config, server, err)
-                                              : server_of_url(config, url, server, err));
+        LX_TRY(!use_url ? server_of_host(config, server, err)
+                        : server_of_url(config, url, server, err));
         size += comma != NULL;
         list = (struct lx_str){list.ptr + size, list.len - size};
     } while (list.len > 0);

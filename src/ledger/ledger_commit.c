@@ -277,6 +277,8 @@ enum lx_status lx_ledger_commit(struct lx_ledger *ledger, const struct lx_change
     lx_change_index_free(&index);
     if (status == LX_E_CONFLICT)
         ledger->planned_version = ledger->state.version; /* the caller plans on this one now */
+    if (status == LX_OK)
+        lx_err_clear(err); /* of a lost race */
     if (status == LX_OK && version != NULL)
         *version = ledger->state.version;
     return status;
@@ -323,6 +325,8 @@ enum lx_status lx_ledger_commit_with(struct lx_ledger *ledger, lx_ledger_build b
             break;
     }
     lx_buf_free(&attempt.body);
+    if (status == LX_OK)
+        lx_err_clear(err); /* of a lost race */
     if (status == LX_OK && version != NULL)
         *version = ledger->state.version;
     return status;

@@ -160,6 +160,8 @@ void lx_ledger_apply(struct lx_ledger *ledger, struct lx_version *version)
     lx_version_free(version);
 }
 
+#define LIST_TRIES 2 /* before a gap is believed */
+
 static enum lx_status cut_off(const struct lx_ledger *ledger, int64_t missing, struct lx_err *err)
 {
     char where[LX_LEDGER_WHERE];
@@ -188,6 +190,11 @@ static enum lx_status advance(struct lx_ledger *ledger, int64_t at_least, bool *
 {
     struct lx_listing listing;
     LX_TRY(lx_ledger_list(ledger, ledger->tables.version, &listing, err));
+    /* A directory that is read while two versions come may show the later one alone. */
+    for (int tries = 0;
+         tries < LIST_TRIES && (listing.missing >= 0 || listing.checkpoint > listing.newest);
+         tries++)
+        LX_TRY(lx_ledger_list(ledger, ledger->tables.version, &listing, err));
     /* A checkpoint without the commits up to it: they were cleaned away. */
     if (listing.missing < 0 && listing.checkpoint > listing.newest)
         listing.missing = listing.newest + 1;

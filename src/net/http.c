@@ -58,13 +58,14 @@ enum lx_status lx_http_take_lane(struct lx_http *client, struct lx_http_lane **o
     return LX_OK;
 }
 
-void lx_http_return_lane(struct lx_http *client, struct lx_http_lane *lane)
+void lx_http_return_lane(struct lx_http *client, struct lx_http_lane *lane, bool good)
 {
     curl_easy_reset(lane->easy);
     pthread_mutex_lock(&client->lock);
     assert(client->busy_count > 0);
     client->busy_count--;
-    if (client->idle_count < LX_HTTP_MAX_IDLE) {
+    /* After a failed look-up libcurl 7.88 refuses options on the same handle. */
+    if (good && client->idle_count < LX_HTTP_MAX_IDLE) {
         lane->next = client->idle;
         client->idle = lane;
         client->idle_count++;

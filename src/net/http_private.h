@@ -32,7 +32,8 @@ struct lx_http {
 LX_MUST_CHECK enum lx_status lx_http_take_lane(struct lx_http *client, struct lx_http_lane **lane,
                                                struct lx_err *err);
 /* The easy handle must have left the multi handle. */
-void lx_http_return_lane(struct lx_http *client, struct lx_http_lane *lane);
+/* `good`: the exchange came to its end; else the handle goes. */
+void lx_http_return_lane(struct lx_http *client, struct lx_http_lane *lane, bool good);
 
 #define LX_HTTP_WHERE 400
 

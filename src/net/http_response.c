@@ -530,7 +530,7 @@ void lx_http_end(struct lx_http_response *r)
     if (r->attached)
         curl_multi_remove_handle(r->lane->multi, r->lane->easy);
     if (r->lane != NULL)
-        lx_http_return_lane(r->client, r->lane);
+        lx_http_return_lane(r->client, r->lane, r->body_ended);
     curl_slist_free_all(r->header_list);
     lx_buf_free(&r->head);
     lx_buf_free(&r->stash);

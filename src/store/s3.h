@@ -14,6 +14,7 @@
 
 #define LX_STORE_MAX_TRIES 8           /* of one request */
 #define LX_S3_CLEANING_TRIES 2         /* of one that tidies up */
+#define LX_S3_CLEANING_MS 2000         /* the whole of it */
 #define LX_S3_BACKOFF_MS 200           /* before the second try; doubled for each further one */
 #define LX_S3_BACKOFF_MAX_MS 5000      /* …up to this */
 #define LX_S3_PART (16 * LX_MIB)       /* default part of an upload, held in memory */
@@ -64,7 +65,8 @@ struct lx_s3_call {
     size_t body_size;
     bool once;      /* a second one may be refused although the first was done (conditional) */
     bool has_class; /* takes the storage class */
-    bool cleaning;  /* best effort: few tries, also after the user has interrupted */
+    bool cleaning;  /* best effort: few tries, a short while, also after the user has interrupted */
+    bool single; /* sent once: where the answer is lost, nobody knows whom a second one would hit */
 
     /* Where the answer's body goes: exactly into_size bytes, or appended to `out`, or nowhere. */
     void *into;

@@ -277,7 +277,8 @@ static enum lx_status attempt(struct lx_s3 *s3, const struct lx_s3_call *call,
             .header_count = a.header_count,
             .body = call->body,
             .body_size = call->body_size,
-            .repeatable = !call->once,
+            .repeatable = !call->once && !call->single,
+            .timeout_ms = call->cleaning ? LX_S3_CLEANING_MS : 0,
             .expect = call->body_size >= LX_MIB,
             .cancel = call->cleaning ? NULL : s3->cancel,
             .trace = trace,
@@ -388,7 +389,9 @@ enum lx_status lx_s3_do(struct lx_s3 *s3, struct lx_s3_call *call, struct lx_s3_
                         struct lx_err *err)
 {
     size_t out_start = call->out != NULL ? call->out->len : 0;
-    const unsigned most = call->cleaning ? LX_S3_CLEANING_TRIES : LX_STORE_MAX_TRIES;
+    const unsigned most = !call->cleaning               ? LX_STORE_MAX_TRIES
+                          : lx_cancel_asked(s3->cancel) ? 1
+                                                        : LX_S3_CLEANING_TRIES;
     bool maybe_done = false, class_dropped = false;
     struct lx_err own = LX_ERR_INIT;
     if (err == NULL)
@@ -415,7 +418,9 @@ enum lx_status lx_s3_do(struct lx_s3 *s3, struct lx_s3_call *call, struct lx_s3_
         }
         if (class_dropped && failure.code[0] != 0) /* it was not the class */
             atomic_store(&s3->no_class, false);
-        if (!failure.again || tries >= most)
+        /* SlowDown says that nothing was done. */
+        bool spent = call->single && trace.sent && failure.status != 503 && failure.status != 429;
+        if (!failure.again || tries >= most || spent)
             return maybe_done ? unknown(err) : status;
         atomic_fetch_add(&s3->retries, 1);
         say_retry(s3, tries, err);

@@ -188,6 +188,16 @@ static enum lx_status create(struct lx_s3 *s3, struct s3_upload *upload, struct 
     return status;
 }
 
+/* The key is reserved: from here on no answer may mean that somebody else has it. */
+static enum lx_status no_exists(enum lx_status status, struct lx_err *err)
+{
+    if (status != LX_E_EXISTS)
+        return status;
+    if (err != NULL)
+        err->status = LX_E_REMOTE;
+    return LX_E_REMOTE;
+}
+
 static enum lx_status put_part(struct s3_upload *upload, const struct lx_buf *part,
                                struct lx_err *err)
 {
@@ -202,7 +212,7 @@ static enum lx_status put_part(struct s3_upload *upload, const struct lx_buf *pa
                               .body = part->data,
                               .body_size = part->len};
     atomic_fetch_add(&upload->s3->puts, 1);
-    LX_TRY(lx_s3_do(upload->s3, &call, &answer, err));
+    LX_TRY(no_exists(lx_s3_do(upload->s3, &call, &answer, err), err));
     if (answer.object.etag[0] == 0)
         return lx_err_set(err, LX_E_FORMAT, "the store took a part without saying its ETag");
     if (lx_buf_printf(&upload->list, "<Part><PartNumber>%s</PartNumber><ETag>\"%s\"</ETag></Part>",
@@ -442,7 +452,7 @@ enum lx_status lx_s3_upload_finish(void *self, void *context, struct lx_object *
     if (status == LX_OK)
         status = wait_for_parts(upload, err);
     if (status == LX_OK)
-        status = complete(s3, upload, object, err);
+        status = no_exists(complete(s3, upload, object, err), err);
     if (status == LX_OK || status == LX_E_UNKNOWN)
         free_upload(upload);
     else
@@ -470,8 +480,11 @@ void lx_s3_upload_abort(void *self, void *context)
                                      "user may not s3:AbortMultipartUpload");
     }
     if (upload->reserved) {
-        struct lx_s3_call call = {
-            .method = "DELETE", .key = upload->key, .action = "s3:DeleteObject", .cleaning = true};
+        struct lx_s3_call call = {.method = "DELETE",
+                                  .key = upload->key,
+                                  .action = "s3:DeleteObject",
+                                  .cleaning = true,
+                                  .single = true};
         if (lx_s3_do(s3, &call, &answer, &ignored) != LX_OK && s3->say != NULL)
             s3->say(s3->say_context, ignored.text);
     }

@@ -130,7 +130,7 @@ struct lx_store_driver {
 LX_MUST_CHECK enum lx_status lx_store_wrap(const struct lx_store_driver *driver, void *self,
                                            struct lx_store **store, struct lx_err *err);
 
-/* A directory, made if it is not there. */
+/* A directory; one that is not there is empty, and made by the first write. */
 LX_MUST_CHECK enum lx_status lx_store_open_dir(const char *path, struct lx_clock clock,
                                                struct lx_random random, struct lx_store **store,
                                                struct lx_err *err);

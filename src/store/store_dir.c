@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +24,9 @@
 #define TMP_FOLDER "_lynex/tmp"
 
 struct dir {
-    char *path; /* absolute */
-    int root;
+    char *path;           /* absolute */
+    pthread_mutex_t lock; /* guards the opening of the root */
+    atomic_int root;      /* -1: not there yet, made by the first write */
     struct lx_clock clock;
     struct lx_random random;
     atomic_llong puts, gets, heads, lists, deletes, bytes_out, bytes_in;
@@ -61,12 +63,29 @@ static enum lx_status failed(const struct dir *dir, const char *doing, const cha
     return status;
 }
 
+/* The root, opened where somebody made it meanwhile; -1 with errno. */
+static int root_of(struct dir *dir)
+{
+    int root = atomic_load(&dir->root);
+    if (root >= 0)
+        return root;
+    pthread_mutex_lock(&dir->lock);
+    root = atomic_load(&dir->root);
+    if (root < 0) {
+        root = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        atomic_store(&dir->root, root);
+    }
+    pthread_mutex_unlock(&dir->lock);
+    return root;
+}
+
 /* Opens the folder of a key, step by step, making what is missing if asked. *name: its last part.
  */
-static int open_folder(const struct dir *dir, const char *key, bool make, const char **name)
+static int open_folder(struct dir *dir, const char *key, bool make, const char **name)
 {
     char part[NAME_MAX + 1];
-    int at = fcntl(dir->root, F_DUPFD_CLOEXEC, 0);
+    int root = root_of(dir);
+    int at = root >= 0 ? fcntl(root, F_DUPFD_CLOEXEC, 0) : -1;
     for (const char *slash; at >= 0 && (slash = strchr(key, '/')) != NULL; key = slash + 1) {
         size_t size = (size_t)(slash - key);
         if (size > NAME_MAX) {
@@ -91,7 +110,7 @@ static int open_folder(const struct dir *dir, const char *key, bool make, const 
     return at;
 }
 
-static int open_key(const struct dir *dir, const char *key)
+static int open_key(struct dir *dir, const char *key)
 {
     const char *name;
     int folder = open_folder(dir, key, false, &name);
@@ -118,11 +137,15 @@ static void describe(const struct stat *info, struct lx_object *object)
 
 /* -- writing ------------------------------------------------------------------------------- */
 
+static enum lx_status make_root(const char *path, struct lx_err *err);
+
 static enum lx_status upload_begin(void *self, const char *key, const struct lx_put *put,
                                    void **out, struct lx_err *err)
 {
     struct dir *dir = self;
     const char *name;
+    if (root_of(dir) < 0)
+        LX_TRY(make_root(dir->path, err));
     struct dir_upload *upload = lx_calloc(1, sizeof *upload);
     if (upload == NULL)
         return lx_err_memory(err);
@@ -174,7 +197,7 @@ static enum lx_status upload_rekey(void *self, void *context, const char *key, s
     return LX_OK;
 }
 
-static void remove_tmp(const struct dir *dir, const struct dir_upload *upload)
+static void remove_tmp(struct dir *dir, const struct dir_upload *upload)
 {
     const char *name;
     int folder = open_folder(dir, TMP_FOLDER "/x", false, &name);
@@ -371,7 +394,12 @@ static enum lx_status list(void *self, const char *prefix, const char *after, lx
 {
     struct dir *dir = self;
     atomic_fetch_add(&dir->lists, 1);
-    const struct lx_dir_walk walk = {.root = dir->root,
+    int root = root_of(dir);
+    if (root < 0 && errno == ENOENT)
+        return LX_OK;
+    if (root < 0)
+        return failed(dir, "listing", "", err);
+    const struct lx_dir_walk walk = {.root = root,
                                      .path = dir->path,
                                      .prefix = prefix,
                                      .after = after != NULL ? after : "",
@@ -405,9 +433,10 @@ static void counts(const void *self, struct lx_store_counts *out)
 static void close_dir(void *self)
 {
     struct dir *dir = self;
-    if (dir->root >= 0)
-        close(dir->root);
-    free(dir->path); /* realpath's */
+    if (atomic_load(&dir->root) >= 0)
+        close(atomic_load(&dir->root));
+    pthread_mutex_destroy(&dir->lock);
+    lx_free(dir->path);
     lx_free(dir);
 }
 
@@ -471,19 +500,37 @@ static enum lx_status make_root(const char *path, struct lx_err *err)
     return LX_OK;
 }
 
+/* An absolute path without links where it is there; else what was given, made absolute. */
+static char *absolute(const char *path)
+{
+    char real[PATH_MAX], here[PATH_MAX], whole[2 * PATH_MAX];
+    if (realpath(path, real) != NULL)
+        return lx_strdup(real);
+    if (path[0] == '/' || getcwd(here, sizeof here) == NULL)
+        return lx_strdup(path);
+    snprintf(whole, sizeof whole, "%s/%s", here, path);
+    return lx_strdup(whole);
+}
+
 enum lx_status lx_store_open_dir(const char *path, struct lx_clock clock, struct lx_random random,
                                  struct lx_store **store, struct lx_err *err)
 {
-    LX_TRY(make_root(path, err));
+    if (path[0] == 0 || strlen(path) >= PATH_MAX)
+        return lx_err_set(err, LX_E_ARGUMENT, "the directory's path is empty or too long");
     struct dir *dir = lx_calloc(1, sizeof *dir);
     if (dir == NULL)
         return lx_err_memory(err);
     dir->clock = clock;
     dir->random = random;
-    dir->path = realpath(path, NULL);
-    dir->root = dir->path != NULL ? open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (dir->root < 0) {
-        enum lx_status status = lx_err_errno(err, errno, "opening the directory %s", path);
+    atomic_store(&dir->root, -1);
+    pthread_mutex_init(&dir->lock, NULL);
+    dir->path = absolute(path);
+    enum lx_status status = dir->path != NULL ? LX_OK : lx_err_memory(err);
+    if (status == LX_OK && root_of(dir) < 0 && errno != ENOENT) {
+        status = lx_err_errno(err, errno, "opening the directory %s", path);
+        lx_err_hint(err, "set ARCHIVE_URL=file:///DIR to a directory that lynex may write");
+    }
+    if (status != LX_OK) {
         close_dir(dir);
         return status;
     }

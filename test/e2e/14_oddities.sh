@@ -51,6 +51,24 @@ sql "ALTER TABLE prod.defaults MATERIALIZE COLUMN seen SETTINGS mutations_sync =
 try defaults at
 equal "materialized, they are archived" 10 "$(sql "SELECT count() FROM deltaLakeLocal('$T/defaults')")"
 
+# So it is where the first row of the part is masked, and for a value that only some rows lack.
+for expression in "generateUUIDv4()" "if(id = 0, toUUID('00000000-0000-0000-0000-000000000000'), generateUUIDv4())" "LOCALTIMESTAMP"; do
+    name=late$((++n))
+    sql "CREATE TABLE prod.$name (id Int32, at DateTime) ENGINE = MergeTree ORDER BY id"
+    sql "INSERT INTO prod.$name SELECT number, now() - INTERVAL 50 DAY FROM numbers(10)"
+    sql "ALTER TABLE prod.$name ADD COLUMN extra $([ "$expression" = LOCALTIMESTAMP ] && echo DateTime || echo UUID) DEFAULT $expression"
+    sql "DELETE FROM prod.$name WHERE id = 5"
+    [ "$expression" = "generateUUIDv4()" ] && sql "DELETE FROM prod.$name WHERE id = 0"
+    SETTINGS=("ARCHIVE_URL=file://$T/$name" "ARCHIVE_TABLE=$name" ARCHIVE_TIME_COLUMN=at)
+    use_clickhouse
+    out=$(lynex archive 2>&1); status_is "DEFAULT $expression is refused" 1 $? "$out"
+    contains "DEFAULT $expression: what to run" "MATERIALIZE COLUMN" "$out"
+    sql "ALTER TABLE prod.$name MATERIALIZE COLUMN extra SETTINGS mutations_sync = 2"
+    rows=$(sql "SELECT count() FROM prod.$name")
+    out=$(lynex archive 2>&1); status_is "DEFAULT $expression, materialized: exits 0" 0 $? "$out"
+    equal "DEFAULT $expression, materialized: archived once" "$rows" "$(sql "SELECT count() FROM deltaLakeLocal('$T/$name')")"
+done
+
 sql "CREATE TABLE prod.arrays (id Int32, at DateTime, f Array(Float64), n Array(Nullable(Float64))) ENGINE = MergeTree ORDER BY id"
 sql "INSERT INTO prod.arrays VALUES (1, '2024-01-01 00:00:00', [nan, 1], [nan, NULL]), (2, '2024-01-01 00:00:00', [inf, -inf, -0.], [NULL])"
 try arrays at

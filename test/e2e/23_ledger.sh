@@ -15,7 +15,7 @@ rows=$(cut -f1 <<< "$old")
 log=$T/archive/_delta_log
 version() { printf '%s/%020d.json' "$log" "$1"; }
 
-out=$(lynex ledger check 2>&1); status_is "no log: exits 0" 0 $? "$out"
+out=$(lynex ledger check 2>&1); status_is "no log: exits 1" 1 $? "$out"
 contains "no log: says so" "there is no log" "$out"
 out=$(lynex archive 2>&1); status_is "archive exits 0" 0 $? "$out"
 fill_events 600 events 90 5
