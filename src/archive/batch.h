@@ -27,6 +27,7 @@ struct lx_batch_file {
     char key[LX_MAX_NAME];
     uint64_t *hashes;     /* by ClickHouse, one a row */
     uint32_t *segment_of; /* index of each row's segment; kept where any has a side object */
+    bool won;             /* the store said that the name is ours: no answer was lost */
     size_t rows, cap;
     int64_t raw_bytes;
 };

@@ -328,6 +328,7 @@ static enum lx_status finish_upload(struct lx_batch *batch, struct lx_object *ob
     }
     if (status != LX_E_EXISTS)
         file->upload = NULL; /* freed by finish */
+    file->won = status == LX_OK;
     if (status == LX_E_UNKNOWN) {
         /* The answer was lost. The proof reads what is there and knows whose it is; where nothing
          * is, what the store said before tells why. */
@@ -430,28 +431,35 @@ static enum lx_status list_file(struct lx_batch *batch, const struct lx_parquet_
     return LX_OK;
 }
 
-/* The bad file is kept where nobody takes it for an archived one. Best effort. */
-static void quarantine(struct lx_batch *batch, int64_t size, struct lx_err *err)
+/* A bad file is kept where nobody takes it for an archived one. LX_E_AGAIN: it is not ours. */
+static enum lx_status quarantine(struct lx_batch *batch, const struct lx_object *object,
+                                 struct lx_err *err)
 {
     struct lx_store *store = batch->run->o->store;
     char key[LX_MAX_NAME];
     const char *slash = strrchr(batch->file.key, '/');
     const struct lx_put put = {.data = true};
-    struct lx_buf bytes = LX_BUF((size_t)size + 1);
-    struct lx_object object;
+    struct lx_buf bytes = LX_BUF((size_t)object->size + 1);
+    struct lx_object found = {0}, copy;
     snprintf(key, sizeof key, "_quarantine/%.8s_%s", batch->id,
              slash != NULL ? slash + 1 : batch->file.key);
-    bool kept = lx_store_get(store, batch->file.key, &bytes, &object, NULL) == LX_OK &&
-                lx_store_put(store, key, bytes.data, bytes.len, &put, &object, NULL) == LX_OK;
+    bool kept = lx_store_get(store, batch->file.key, &bytes, &found, NULL) == LX_OK;
+    if (kept && object->etag[0] != 0 && found.etag[0] != 0 &&
+        strcmp(object->etag, found.etag) != 0) {
+        lx_buf_free(&bytes);
+        return lx_err_set(err, LX_E_AGAIN, "%s is another writer's now", batch->file.key);
+    }
+    kept = kept && lx_store_put(store, key, bytes.data, bytes.len, &put, &copy, NULL) == LX_OK;
     lx_buf_free(&bytes);
-    /* Not among the good ones: patterns of files would read it. The key is ours: our upload won it,
-     * unless the proof found another's batch there. */
-    if (kept && err != NULL && err->status != LX_E_CONFLICT)
+    /* Not among the good ones: patterns of files would read it. Only where the store said that our
+     * upload won the name: else the object may be another writer's, and recorded. */
+    if (kept && batch->file.won && object->etag[0] != 0)
         (void)!lx_store_delete(store, batch->file.key, NULL);
     lx_err_hint(err,
                 "no row was deleted: all stay in ClickHouse. The file was not recorded%s%s; test "
                 "this machine's memory and the store, then run again",
                 kept ? "; a copy is kept as " : "", kept ? key : "");
+    return LX_E_MISMATCH;
 }
 
 static enum lx_status prove(struct lx_batch *batch, const struct lx_object *object,
@@ -475,10 +483,10 @@ static enum lx_status prove(struct lx_batch *batch, const struct lx_object *obje
         /* Whatever is wrong with what was stored, it is no proof. */
         if (err != NULL && status != LX_E_MISMATCH)
             lx_err_context(err, "the proof failed");
-        quarantine(batch, object->size, err);
+        status = quarantine(batch, object, err);
         if (err != NULL)
-            err->status = LX_E_MISMATCH;
-        return LX_E_MISMATCH;
+            err->status = status;
+        return status;
     }
     if (status == LX_E_CONFLICT) /* its answer was lost, and another writer has the name */
         status = lx_err_set(err, LX_E_AGAIN, "%s is another writer's", batch->file.key);

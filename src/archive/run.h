@@ -48,8 +48,9 @@ struct lx_run {
     size_t checked_count, checked_cap;
     /* For max_read_bytes: what was read since when. */
     int64_t paced_bytes, paced_since_ms;
-    bool probed;      /* the store honours put-if-absent */
-    bool hot_refused; /* the last answer of ClickHouse was a refusal */
+    int64_t revived_for; /* the start of the server up to which ended segments were looked for */
+    bool probed;         /* the store honours put-if-absent */
+    bool hot_refused;    /* the last answer of ClickHouse was a refusal */
     bool said_elsewhere;
     bool no_more_deletes; /* refused once: not asked again in this run */
     struct lx_err undone; /* why the last delete that left its rows did so; LX_OK: none did */

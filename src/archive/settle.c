@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define GROUP_PARTS 64
+#define START_JITTER 5 /* seconds: a start is told as now - uptime */
 
 /* A part whose segments may all go now. */
 struct candidate {
@@ -227,7 +228,10 @@ static enum lx_status find_gone(struct lx_run *run, const struct lx_hot_parts *p
             .end_segment_count = ids.count,
             .ended_at = parts->now,
             .source = run->source,
-            .forget_ended_before = parts->now - LX_RUN_ENDED_SECONDS,
+            /* Not if the server started again since those that ended before were looked for. */
+            .forget_ended_before = run->table->started_at <= run->revived_for + START_JITTER
+                                       ? parts->now - LX_RUN_ENDED_SECONDS
+                                       : 0,
         };
         status = lx_start_writing(run, err);
         if (status == LX_OK)

@@ -289,6 +289,7 @@ enum lx_status lx_start_revive(struct lx_run *run, const struct lx_hot_parts *pa
     const struct lx_ledger_state *state = lx_ledger_state(run->o->ledger);
     struct lx_ids ids;
     *revived = false;
+    run->revived_for = run->table->started_at;
     if (lx_mutant("trust-the-server"))
         return LX_OK;
     LX_TRY(lx_ids_make(&ids, state->ended_count, err));
@@ -307,6 +308,7 @@ static enum lx_status revive(struct lx_run *run, struct lx_err *err)
     const struct lx_ledger_state *state = lx_ledger_state(run->o->ledger);
     struct lx_hot_parts parts = {0};
     bool revived, any = false;
+    run->revived_for = run->table->started_at;
     for (size_t i = 0; i < state->ended_count; i++)
         any = any || may_be_back(run, &state->ended[i]);
     if (!any)
