@@ -1,6 +1,7 @@
 /* Files of a batch: names, encoding, upload, and the proof of each as soon as it is stored. */
 #include "archive/batch.h"
 
+#include "archive/file_scan.h"
 #include "archive/file_stats.h"
 #include "base/alloc.h"
 #include "base/civil.h"
@@ -431,6 +432,25 @@ static enum lx_status list_file(struct lx_batch *batch, const struct lx_parquet_
     return LX_OK;
 }
 
+/* Whose is the object under the file's name now? LX_OK: ours; LX_E_CONFLICT: another writer's. Else
+ * it cannot be told. */
+static enum lx_status whose(const struct lx_batch *batch, const struct lx_object *ours,
+                            const struct lx_object *found)
+{
+    if (batch->file.won && ours->etag[0] != 0 && strcmp(ours->etag, found->etag) == 0)
+        return LX_OK;
+    const struct lx_file_scan_options options = {.store = batch->run->o->store,
+                                                 .key = batch->file.key,
+                                                 .size = found->size,
+                                                 .schema = batch->schema,
+                                                 .batch = batch->id};
+    struct lx_file_scan *scan = NULL;
+    struct lx_err why = LX_ERR_INIT;
+    enum lx_status status = lx_file_scan_open(&options, &scan, &why);
+    lx_file_scan_close(scan);
+    return status;
+}
+
 /* A bad file is kept where nobody takes it for an archived one. LX_E_AGAIN: it is not ours. */
 static enum lx_status quarantine(struct lx_batch *batch, const struct lx_object *object,
                                  struct lx_err *err)
@@ -439,21 +459,21 @@ static enum lx_status quarantine(struct lx_batch *batch, const struct lx_object 
     char key[LX_MAX_NAME];
     const char *slash = strrchr(batch->file.key, '/');
     const struct lx_put put = {.data = true};
-    struct lx_buf bytes = LX_BUF((size_t)object->size + 1);
     struct lx_object found = {0}, copy;
+    enum lx_status owner = lx_store_head(store, batch->file.key, &found, NULL);
+    struct lx_buf bytes = LX_BUF((size_t)found.size + 1);
     snprintf(key, sizeof key, "_quarantine/%.8s_%s", batch->id,
              slash != NULL ? slash + 1 : batch->file.key);
-    bool kept = lx_store_get(store, batch->file.key, &bytes, &found, NULL) == LX_OK;
-    if (kept && object->etag[0] != 0 && found.etag[0] != 0 &&
-        strcmp(object->etag, found.etag) != 0) {
-        lx_buf_free(&bytes);
+    if (owner == LX_OK)
+        owner = whose(batch, object, &found);
+    if (owner == LX_E_CONFLICT)
         return lx_err_set(err, LX_E_AGAIN, "%s is another writer's now", batch->file.key);
-    }
-    kept = kept && lx_store_put(store, key, bytes.data, bytes.len, &put, &copy, NULL) == LX_OK;
+    bool kept = lx_store_get(store, batch->file.key, &bytes, &found, NULL) == LX_OK &&
+                lx_store_put(store, key, bytes.data, bytes.len, &put, &copy, NULL) == LX_OK;
     lx_buf_free(&bytes);
-    /* Not among the good ones: patterns of files would read it. Only where the store said that our
-     * upload won the name: else the object may be another writer's, and recorded. */
-    if (kept && batch->file.won && object->etag[0] != 0)
+    /* Not among the good ones: patterns of files would read it. Only where it is surely ours:
+     * another writer's may be recorded. */
+    if (kept && owner == LX_OK)
         (void)!lx_store_delete(store, batch->file.key, NULL);
     lx_err_hint(err,
                 "no row was deleted: all stay in ClickHouse. The file was not recorded%s%s; test "
