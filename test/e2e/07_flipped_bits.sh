@@ -41,7 +41,8 @@ LYNEX_STEP=
 file=$(find "$T/archive/events" -name '*.parquet' -newer "$T/archive/_quarantine" | sort | tail -1)
 [ -n "$file" ] || fail "the run stopped behind the upload" "$(cat "$T/out")"
 python3 - "$file" <<'PY'
-import sys
+import os, sys
+before = os.stat(sys.argv[1])  # rot leaves the time as it is
 with open(sys.argv[1], 'r+b') as f:
     f.seek(0, 2)
     at = f.tell() // 2
@@ -49,6 +50,7 @@ with open(sys.argv[1], 'r+b') as f:
     byte = f.read(1)[0]
     f.seek(at)
     f.write(bytes([byte ^ 16]))
+os.utime(sys.argv[1], ns=(before.st_atime_ns, before.st_mtime_ns))
 PY
 kill -CONT "$stopped"
 wait "$pid"; status=$?
