@@ -182,7 +182,7 @@ little_held() { # NAME ROOT-OF-ARCHIVE
     [ -n "$RGW_USED" ] && cold=$(ROOT=$2 cold_table) || cold="deltaLakeLocal('$T/$2')"
     said=$(sql "SELECT count(), sum(h), max(c), max(t), sum(t), sum(c) FROM (SELECT h, countIf(cold) AS c, countIf(NOT cold) AS t FROM (
         SELECT $hash, 0 AS cold FROM prod.$1 UNION ALL SELECT $hash, 1 AS cold FROM $cold) GROUP BY h)" 2>&1)
-    case $said in *"No files in log segment"*) said=$(sql "SELECT count(), sum($hash), 0, 1, count(), 0 FROM prod.$1" 2>&1) ;; esac
+    case $said in *"No files in log segment"* | *"Path does not exist"*) said=$(sql "SELECT count(), sum($hash), 0, 1, count(), 0 FROM prod.$1" 2>&1) ;; esac
     echo "$said" | tr '\t' ' '
 }
 # After a run that met a fault: all rows, each at most once on either side. Says what is wrong, or nothing.
