@@ -266,11 +266,13 @@ static enum lx_status listed(struct reading *r, const char *path,
                              const struct lx_ledger_file **file, struct lx_err *err)
 {
     *file = lx_ledger_file(r->run->o->ledger, path);
-    return *file != NULL ? LX_OK
-                         : lx_err_set(err, LX_E_CORRUPT,
-                                      "a segment names %s, which the ledger does "
-                                      "not list",
-                                      path);
+    if (*file != NULL)
+        return LX_OK;
+    /* The log went on since the segment was taken from it. */
+    if (lx_ledger_live(r->run->o->ledger, r->segment->id) == NULL)
+        return lx_err_set(err, LX_E_AGAIN, "%s left the archive meanwhile", path);
+    return lx_err_set(err, LX_E_CORRUPT, "a segment names %s, which the ledger does not list",
+                      path);
 }
 
 /* -- side objects whose rows are needed ---------------------------------------------------- */

@@ -70,6 +70,7 @@ bool sim_faulty(struct sim_actor *actor)
         sim_below(&sim->rng, 1000) >= (uint32_t)sim->fault_rate)
         return false;
     sim->totals->faults++;
+    sim->faulty = true;
     sim_say(sim, "A%d: … fails", actor->number);
     return true;
 }
@@ -140,8 +141,12 @@ static uint64_t flip(struct sim *sim, const struct lx_mem_call *call)
     bool side = strncmp(call->key, "_lynex/hashes/", 14) == 0 && call->op == LX_MEM_GET;
     if ((!data && !side) || (call->op != LX_MEM_PUT && call->op != LX_MEM_GET) || !sim_flips(sim))
         return 0;
+    uint64_t bit = 1 + (sim_next(&sim->rng) >> 1);
+    if (sim->stored_flipped)
+        return 0;
+    sim->stored_flipped = call->op == LX_MEM_PUT;
     sim_say(sim, "store: a bit of %s flips", call->key);
-    return 1 + (sim_next(&sim->rng) >> 1);
+    return bit;
 }
 
 static struct lx_mem_verdict store_fault(struct sim_actor *actor, const struct lx_mem_call *call)
@@ -321,7 +326,7 @@ static void judge_status(const struct sim_actor *actor)
     bool allowed = class == LX_CLASS_ok || class == LX_CLASS_retry || actor->dead ||
                    (class == LX_CLASS_corrupt && sim->flipped) || status == LX_E_NOTFOUND;
     if (class == LX_CLASS_fail && status != LX_E_REFUSED)
-        allowed = allowed || sim->fault_rate > 0 || sim->world.columns;
+        allowed = allowed || sim->faulty || sim->world.columns;
     if (actor->kind != SIM_ARCHIVER && status == LX_E_CONFLICT)
         allowed = true;
     sim_say(sim, "A%d: %s %s%s%s", actor->number,

@@ -278,7 +278,9 @@ struct sim {
     int64_t steps;
     bool quiet;                /* no faults, no switches: the clean runs at the end */
     int fault_rate, flip_rate; /* of a thousand calls */
+    bool faulty;               /* calls failed in this history */
     bool flipped;
+    bool stored_flipped; /* … of a stored object: no other that could undo it */
     /* How the last actor ended. */
     enum lx_status last_status;
     bool last_refused;
