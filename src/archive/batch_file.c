@@ -499,8 +499,10 @@ static enum lx_status prove(struct lx_batch *batch, const struct lx_object *obje
     int64_t before = lx_run_ms(run);
     enum lx_status status = lx_prove_file(run, &request, proof, err);
     run->report->prove_ms += lx_run_ms(run) - before;
-    if (status == LX_E_MISMATCH || status == LX_E_CORRUPT || status == LX_E_FORMAT) {
-        /* Whatever is wrong with what was stored, it is no proof. */
+    if (lx_status_class(status) == LX_CLASS_corrupt || status == LX_E_UNSUPPORTED ||
+        status == LX_E_LIMIT) {
+        /* Whatever is wrong with what was stored, it is no proof. What this program wrote and
+         * cannot read ("encrypted", of an unknown codec, too long) is damaged. */
         if (err != NULL && status != LX_E_MISMATCH)
             lx_err_context(err, "the proof failed");
         status = quarantine(batch, object, err);
