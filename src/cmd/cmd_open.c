@@ -59,7 +59,9 @@ static enum lx_status open_s3(struct lx_cmd *cmd, struct lx_err *err)
         .ca_bundle = or_null(c->ca_bundle),
         .virtual_host = c->addressing == LX_SET_ADDRESSING_VIRTUAL ||
                         (c->addressing == LX_SET_ADDRESSING_AUTO && c->target.endpoint[0] == 0),
+        .no_checksums = c->checksums == LX_SET_CHECKSUMS_REQUIRED,
         .part_size = (size_t)c->part_size,
+        .upload_memory = (size_t)c->memory / 4,
         .unconditional = c->commit == LX_SET_COMMIT_SINGLE_WRITER,
         .clock = cmd->clock,
         .random = cmd->random,

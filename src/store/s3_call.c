@@ -12,7 +12,7 @@
 /* What stands ready for one try. */
 struct attempt {
     struct lx_buf url, path, query, authorization;
-    char host[512], region[64], time[32], payload[65];
+    char host[512], region[64], time[32];
     struct lx_http_header headers[MAX_HEADERS];
     size_t header_count;
 };
@@ -77,17 +77,6 @@ static enum lx_status make_url(struct lx_s3 *s3, const struct lx_s3_call *call, 
     return lx_buf_text(&a->query, "");
 }
 
-/* Where TLS guards the body on its way, a large one is not hashed once more. */
-static enum lx_status make_payload(const struct lx_s3 *s3, const struct lx_s3_call *call,
-                                   struct attempt *a)
-{
-    if (s3->tls && call->body_size > LX_S3_SIGNED_BODY) {
-        snprintf(a->payload, sizeof a->payload, "UNSIGNED-PAYLOAD");
-        return LX_OK;
-    }
-    return lx_s3_sha256(call->body, call->body_size, a->payload);
-}
-
 static void put_header(struct attempt *a, const char *name, const char *value)
 {
     size_t at = a->header_count++;
@@ -103,10 +92,10 @@ static enum lx_status make(struct lx_s3 *s3, const struct lx_s3_call *call, stru
     snprintf(a->time, sizeof a->time, "%04d%02u%02uT%02u%02u%02uZ", (int)now.year, now.month,
              now.day, now.hour, now.minute, now.second);
     make_host(s3, a);
-    if (make_url(s3, call, a) != LX_OK || make_payload(s3, call, a) != LX_OK)
+    if (make_url(s3, call, a) != LX_OK)
         return lx_err_memory(err);
     put_header(a, "host", a->host);
-    put_header(a, "x-amz-content-sha256", a->payload);
+    put_header(a, "x-amz-content-sha256", call->payload);
     put_header(a, "x-amz-date", a->time);
     if (s3->session_token != NULL)
         put_header(a, "x-amz-security-token", s3->session_token);
@@ -114,13 +103,17 @@ static enum lx_status make(struct lx_s3 *s3, const struct lx_s3_call *call, stru
         put_header(a, call->headers[i].name, call->headers[i].value);
     if (call->has_class && s3->storage_class != NULL && !atomic_load(&s3->no_class))
         put_header(a, "x-amz-storage-class", s3->storage_class);
+    if (call->sum == LX_S3_SUM_OF_BODY && !atomic_load(&s3->no_sums))
+        put_header(a, "x-amz-checksum-sha256", call->sum_text);
+    if (call->sum == LX_S3_SUMS_OF_PARTS && !atomic_load(&s3->no_sums))
+        put_header(a, "x-amz-checksum-algorithm", "SHA256");
     const struct lx_s3_signing what = {
         .method = call->method,
         .path = lx_buf_cstr(&a->path),
         .query = lx_buf_cstr(&a->query),
         .headers = a->headers,
         .header_count = a->header_count,
-        .payload = a->payload,
+        .payload = call->payload,
         .time = a->time,
         .region = a->region,
         .service = "s3",
@@ -190,6 +183,7 @@ static void take_headers(const struct lx_http_response *r, struct lx_s3_answer *
     copy_header(r, "etag", object->etag, sizeof object->etag);
     copy_header(r, "x-amz-storage-class", object->storage_class, sizeof object->storage_class);
     copy_header(r, "x-amz-meta-lynex-upload", answer->owner, sizeof answer->owner);
+    copy_header(r, "x-amz-checksum-sha256", answer->sum, sizeof answer->sum);
     struct lx_str modified = lx_http_header(r, "last-modified");
     object->modified_ms = modified.ptr != NULL ? time_of(modified) : 0;
     object->frozen = lx_s3_is_frozen(object->storage_class);
@@ -301,14 +295,10 @@ static enum lx_status attempt(struct lx_s3 *s3, const struct lx_s3_call *call,
     return status;
 }
 
-static enum lx_status back_off(struct lx_s3 *s3, const struct lx_s3_call *call, unsigned tries,
-                               struct lx_err *err)
+static enum lx_status wait_ms(struct lx_s3 *s3, const struct lx_s3_call *call, int64_t left,
+                              struct lx_err *err)
 {
     const struct lx_cancel *cancel = call->cleaning ? NULL : s3->cancel;
-    int64_t most = (int64_t)LX_S3_BACKOFF_MS << (tries < 8 ? tries - 1 : 7);
-    if (most > LX_S3_BACKOFF_MAX_MS)
-        most = LX_S3_BACKOFF_MAX_MS;
-    int64_t left = most / 2 + (int64_t)(lx_random_u64(&s3->random) % (uint64_t)(most / 2 + 1));
     while (left > 0 && !lx_cancel_asked(cancel)) {
         int64_t slice = left < LX_CANCEL_POLL_MS ? left : LX_CANCEL_POLL_MS;
         lx_clock_sleep(&s3->clock, slice);
@@ -319,49 +309,90 @@ static enum lx_status back_off(struct lx_s3 *s3, const struct lx_s3_call *call, 
     return LX_OK;
 }
 
+static enum lx_status back_off(struct lx_s3 *s3, const struct lx_s3_call *call, unsigned tries,
+                               struct lx_err *err)
+{
+    int64_t most = (int64_t)LX_S3_BACKOFF_MS << (tries < 8 ? tries - 1 : 7);
+    if (most > LX_S3_BACKOFF_MAX_MS)
+        most = LX_S3_BACKOFF_MAX_MS;
+    int64_t wait = most / 2 + (int64_t)(lx_random_u64(&s3->random) % (uint64_t)(most / 2 + 1));
+    return wait_ms(s3, call, wait, err);
+}
+
 static void say(struct lx_s3 *s3, const char *text)
 {
     if (s3->say != NULL)
         s3->say(s3->say_context, text);
 }
 
-/* What can be put right without asking anybody; true: try again at once. */
-static bool amend(struct lx_s3 *s3, const struct lx_s3_call *call,
-                  const struct lx_s3_failure *failure)
-{
-    char text[256];
-    bool first;
-    if (failure->right_region[0] != 0) {
-        pthread_mutex_lock(&s3->lock);
-        first = !s3->said_region && strcmp(s3->region, failure->right_region) != 0;
-        if (first)
-            snprintf(s3->region, sizeof s3->region, "%s", failure->right_region);
-        s3->said_region = true;
-        pthread_mutex_unlock(&s3->lock);
-        snprintf(text, sizeof text, "the bucket %s lies in %s: AWS_REGION should say so",
-                 s3->bucket, failure->right_region);
-        if (first)
-            say(s3, text);
-        return first;
-    }
-    bool class_refused = strcmp(failure->code, "InvalidStorageClass") == 0 ||
-                         strcmp(failure->code, "InvalidArgument") == 0 ||
-                         strcmp(failure->code, "NotImplemented") == 0;
-    return call->has_class && s3->storage_class != NULL && class_refused &&
-           !atomic_load(&s3->no_class) && !atomic_exchange(&s3->no_class, true);
-}
+/* What a call does without since the store has refused it. */
+struct amended {
+    bool class, sums, sums_tried;
+};
 
-static void say_class(struct lx_s3 *s3)
+static bool amend_region(struct lx_s3 *s3, const struct lx_s3_failure *failure)
 {
     char text[256];
     pthread_mutex_lock(&s3->lock);
-    bool first = !s3->said_class;
-    s3->said_class = true;
+    bool first = !s3->said_region && strcmp(s3->region, failure->right_region) != 0;
+    if (first)
+        snprintf(s3->region, sizeof s3->region, "%s", failure->right_region);
+    s3->said_region = true;
     pthread_mutex_unlock(&s3->lock);
-    snprintf(text, sizeof text,
-             "the store does not know the storage class %s: files go without it "
-             "(S3_STORAGE_CLASS=none says so from the start)",
-             s3->storage_class);
+    snprintf(text, sizeof text, "the bucket %s lies in %s: AWS_REGION should say so", s3->bucket,
+             failure->right_region);
+    if (first)
+        say(s3, text);
+    return first;
+}
+
+/* What can be put right without asking anybody; true: try again at once. */
+static bool amend(struct lx_s3 *s3, const struct lx_s3_call *call,
+                  const struct lx_s3_failure *failure, struct amended *amended)
+{
+    if (failure->right_region[0] != 0)
+        return amend_region(s3, failure);
+    /* Which header is meant, these do not say. */
+    bool vague = strcmp(failure->code, "InvalidArgument") == 0 ||
+                 strcmp(failure->code, "InvalidRequest") == 0 ||
+                 strcmp(failure->code, "NotImplemented") == 0;
+    if (vague && call->sum != LX_S3_NO_SUM && !amended->sums_tried) {
+        amended->sums_tried = true;
+        if (!atomic_exchange(&s3->no_sums, true))
+            return amended->sums = true;
+    }
+    bool class_refused = vague || strcmp(failure->code, "InvalidStorageClass") == 0;
+    if (call->has_class && s3->storage_class != NULL && class_refused && !amended->class &&
+        !atomic_exchange(&s3->no_class, true))
+        return amended->class = true;
+    return false;
+}
+
+/* The answer tells which of the headers it was. */
+static void settle_amended(struct lx_s3 *s3, const struct amended *amended, bool success)
+{
+    char text[256];
+    bool first = false;
+    if (amended->class && !success)
+        atomic_store(&s3->no_class, false);
+    if (amended->sums && (amended->class || !success))
+        atomic_store(&s3->no_sums, false); /* a store that refuses both says so once more */
+    if (!success || (!amended->class && !amended->sums))
+        return;
+    bool *said = amended->class ? &s3->said_class : &s3->said_sums;
+    pthread_mutex_lock(&s3->lock);
+    first = !*said;
+    *said = true;
+    pthread_mutex_unlock(&s3->lock);
+    if (amended->class)
+        snprintf(text, sizeof text,
+                 "the store does not know the storage class %s: files go without it "
+                 "(S3_STORAGE_CLASS=none says so from the start)",
+                 s3->storage_class);
+    else
+        snprintf(text, sizeof text,
+                 "the store refuses x-amz-checksum-sha256: objects go without it "
+                 "(AWS_REQUEST_CHECKSUM_CALCULATION=when_required says so from the start)");
     if (first)
         say(s3, text);
 }
@@ -385,6 +416,46 @@ static enum lx_status unknown(struct lx_err *err)
     return LX_E_UNKNOWN;
 }
 
+/* Waits until the pace allows the request. What tidies up does not wait: it has little time. */
+static enum lx_status keep_pace(struct lx_s3 *s3, const struct lx_s3_call *call, struct lx_err *err)
+{
+    int64_t wait = lx_s3_pace_take(s3->pace, lx_clock_monotonic(&s3->clock));
+    return call->cleaning || wait == 0 ? LX_OK : wait_ms(s3, call, wait, err);
+}
+
+static void slow_down(struct lx_s3 *s3, const struct lx_s3_failure *failure)
+{
+    char text[256];
+    if (failure->status != 503 && failure->status != 429)
+        return;
+    double rate = lx_s3_pace_slower(s3->pace, lx_clock_monotonic(&s3->clock));
+    if (rate <= 0)
+        return;
+    snprintf(text, sizeof text,
+             "the store asks for fewer requests (%s, HTTP %d): at most %.0f a second from now on, "
+             "and more again as it takes them",
+             failure->code, failure->status, rate);
+    say(s3, text);
+}
+
+/* Is another try in the process's budget? It is paid for. */
+static bool may_retry(struct lx_s3 *s3, enum lx_status status, int *paid, struct lx_err *err)
+{
+    *paid = status == LX_E_TIMEOUT ? LX_S3_RETRY_TIMEOUT_COST : LX_S3_RETRY_COST;
+    if (lx_s3_pace_retry(s3->pace, lx_clock_monotonic(&s3->clock), *paid))
+        return true;
+    lx_err_context(err, "not tried again, since too much fails at this store");
+    return false;
+}
+
+static enum lx_status hash_body(struct lx_s3_call *call, struct lx_err *err)
+{
+    bool sum = call->sum == LX_S3_SUM_OF_BODY;
+    enum lx_status status =
+        lx_s3_sha256(call->body, call->body_size, call->payload, sum ? call->sum_text : NULL);
+    return status == LX_OK ? LX_OK : lx_err_memory(err);
+}
+
 enum lx_status lx_s3_do(struct lx_s3 *s3, struct lx_s3_call *call, struct lx_s3_answer *answer,
                         struct lx_err *err)
 {
@@ -392,10 +463,13 @@ enum lx_status lx_s3_do(struct lx_s3 *s3, struct lx_s3_call *call, struct lx_s3_
     const unsigned most = !call->cleaning               ? LX_STORE_MAX_TRIES
                           : lx_cancel_asked(s3->cancel) ? 1
                                                         : LX_S3_CLEANING_TRIES;
-    bool maybe_done = false, class_dropped = false;
+    bool maybe_done = false;
+    struct amended amended = {0};
+    int paid = 0;
     struct lx_err own = LX_ERR_INIT;
     if (err == NULL)
         err = &own; /* the caller needs no text, but what is said of tries does */
+    LX_TRY(hash_body(call, err));
     for (unsigned tries = 1;; tries++) {
         struct lx_s3_failure failure = {0};
         struct lx_http_trace trace = {0};
@@ -403,25 +477,27 @@ enum lx_status lx_s3_do(struct lx_s3 *s3, struct lx_s3_call *call, struct lx_s3_
         if (call->out != NULL)
             call->out->len = out_start;
         lx_err_clear(err);
-        enum lx_status status = attempt(s3, call, answer, &failure, &trace, err);
+        enum lx_status status = keep_pace(s3, call, err);
+        if (status == LX_OK)
+            status = attempt(s3, call, answer, &failure, &trace, err);
         if (status == LX_OK) {
-            if (class_dropped)
-                say_class(s3);
+            lx_s3_pace_succeeded(s3->pace, paid);
+            settle_amended(s3, &amended, true);
             return LX_OK;
         }
+        slow_down(s3, &failure);
         /* What failed behind the sending may have been written all the same. */
         if (call->once && trace.sent && (failure.again || status == LX_E_CANCELLED))
             maybe_done = true;
-        if (tries < most && amend(s3, call, &failure)) {
-            class_dropped = atomic_load(&s3->no_class);
+        if (tries < most && amend(s3, call, &failure, &amended))
             continue;
-        }
-        if (class_dropped && failure.code[0] != 0) /* it was not the class */
-            atomic_store(&s3->no_class, false);
         /* SlowDown says that nothing was done. */
         bool spent = call->single && trace.sent && failure.status != 503 && failure.status != 429;
-        if (!failure.again || tries >= most || spent)
+        if (!failure.again || tries >= most || spent || !may_retry(s3, status, &paid, err)) {
+            if (failure.code[0] != 0) /* it was neither class nor sums */
+                settle_amended(s3, &amended, false);
             return maybe_done ? unknown(err) : status;
+        }
         atomic_fetch_add(&s3->retries, 1);
         say_retry(s3, tries, err);
         status = back_off(s3, call, tries, err);

@@ -13,7 +13,8 @@ static void to_hex(const unsigned char *bytes, char hex[2 * DIGEST + 1])
         snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
 }
 
-enum lx_status lx_s3_sha256(const void *bytes, size_t size, char hex[65])
+enum lx_status lx_s3_sha256(const void *bytes, size_t size, char hex[65],
+                            char base64[LX_S3_SUM_TEXT])
 {
     unsigned char digest[DIGEST];
     unsigned int length = 0;
@@ -21,6 +22,8 @@ enum lx_status lx_s3_sha256(const void *bytes, size_t size, char hex[65])
         length != DIGEST)
         return LX_E_MEMORY;
     to_hex(digest, hex);
+    if (base64 != NULL)
+        EVP_EncodeBlock((unsigned char *)base64, digest, DIGEST);
     return LX_OK;
 }
 
@@ -84,7 +87,7 @@ enum lx_status lx_s3_sign(const struct lx_s3_signing *what, struct lx_buf *value
     char hash[2 * DIGEST + 1], hex[2 * DIGEST + 1];
     enum lx_status status;
     LX_TRY_GOTO(canonical_request(what, &request), done);
-    LX_TRY_GOTO(lx_s3_sha256(request.data, request.len, hash), done);
+    LX_TRY_GOTO(lx_s3_sha256(request.data, request.len, hash, NULL), done);
     LX_TRY_GOTO(lx_buf_printf(&text, "AWS4-HMAC-SHA256\n%s\n%.8s/%s/%s/aws4_request\n%s",
                               what->time, what->time, what->region, what->service, hash),
                 done);

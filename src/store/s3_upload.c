@@ -1,13 +1,11 @@
 /* s3_upload.c: a new object written piece by piece. Up to one part's size it is held in memory and
  * goes up as one conditional PUT. A larger one reserves its key by a conditional PUT of nothing,
  * since CompleteMultipartUpload does not honour the condition everywhere, and then goes up in
- * parts by a thread of its own, while the next ones are written: one part is being sent, one may
- * wait, one is being filled. */
+ * parts, several on their way while the next one is written (s3_parts.c). */
 #include "store/s3.h"
 
 #include "base/alloc.h"
 
-#include <pthread.h>
 #include <stdio.h>
 
 #define MAX_COMPLETE_TRIES 3
@@ -22,19 +20,7 @@ struct s3_upload {
     bool reserved;
     char owner[24]; /* marks the reservation as ours */
     char *id;       /* of the multipart upload; NULL: none yet */
-    unsigned parts; /* handed to the thread */
-
-    /* The thread that sends. */
-    struct lx_s3 *s3;
-    bool running;
-    pthread_t thread;
-    pthread_mutex_t lock; /* guards all that follows */
-    pthread_cond_t moved;
-    struct lx_buf waiting; /* the next part; empty: none */
-    bool busy, stop;
-    struct lx_err failure; /* status LX_OK while all is well */
-    struct lx_buf list;    /* parts that the store has, as CompleteMultipartUpload wants them */
-    unsigned sent;
+    struct lx_s3_parts parts;
 };
 
 void lx_s3_object_headers(struct lx_s3 *s3, const struct lx_put *put, struct lx_s3_call *call)
@@ -44,6 +30,7 @@ void lx_s3_object_headers(struct lx_s3 *s3, const struct lx_put *put, struct lx_
     if (s3->sse != NULL)
         lx_s3_add_header(call, "x-amz-server-side-encryption", s3->sse);
     call->has_class = put->data;
+    call->sum = LX_S3_SUM_OF_BODY;
 }
 
 enum lx_status lx_s3_if_absent(struct lx_s3 *s3, struct lx_s3_call *call, struct lx_err *err)
@@ -64,26 +51,10 @@ enum lx_status lx_s3_if_absent(struct lx_s3 *s3, struct lx_s3_call *call, struct
     return LX_OK;
 }
 
-static void stop_thread(struct s3_upload *upload)
-{
-    if (!upload->running)
-        return;
-    pthread_mutex_lock(&upload->lock);
-    upload->stop = true;
-    pthread_cond_broadcast(&upload->moved);
-    pthread_mutex_unlock(&upload->lock);
-    pthread_join(upload->thread, NULL);
-    upload->running = false;
-}
-
 static void free_upload(struct s3_upload *upload)
 {
-    stop_thread(upload);
-    pthread_mutex_destroy(&upload->lock);
-    pthread_cond_destroy(&upload->moved);
-    lx_buf_free(&upload->waiting);
+    lx_s3_parts_free(&upload->parts);
     lx_buf_free(&upload->part);
-    lx_buf_free(&upload->list);
     lx_free(upload->id);
     lx_free(upload);
 }
@@ -95,12 +66,7 @@ enum lx_status lx_s3_upload_begin(void *self, const char *key, const struct lx_p
     struct s3_upload *upload = lx_calloc(1, sizeof *upload);
     if (upload == NULL)
         return lx_err_memory(err);
-    *upload = (struct s3_upload){.s3 = s3,
-                                 .put = *put,
-                                 .part = LX_BUF(LX_S3_MAX_PARTS * s3->part_size),
-                                 .list = LX_BUF(4 * LX_MIB)};
-    pthread_mutex_init(&upload->lock, NULL);
-    pthread_cond_init(&upload->moved, NULL);
+    *upload = (struct s3_upload){.put = *put, .part = LX_BUF(LX_S3_LARGEST_PART)};
     snprintf(upload->key, sizeof upload->key, "%s", key);
     snprintf(upload->owner, sizeof upload->owner, "%016llx",
              (unsigned long long)lx_random_u64(&s3->random));
@@ -178,18 +144,22 @@ static enum lx_status create(struct lx_s3 *s3, struct s3_upload *upload, struct 
                               .param_count = 1,
                               .out = &xml};
     lx_s3_object_headers(s3, &upload->put, &call);
+    call.sum = LX_S3_SUMS_OF_PARTS;
     atomic_fetch_add(&s3->puts, 1);
     enum lx_status status = lx_s3_do(s3, &call, &answer, err);
     if (status == LX_OK && !lx_s3_xml_text(lx_buf_view(&xml), "UploadId", id, sizeof id))
         status = lx_err_set(err, LX_E_FORMAT, "the store began an upload without saying its id");
     if (status == LX_OK && (upload->id = lx_strdup(id)) == NULL)
         status = lx_err_memory(err);
+    if (status == LX_OK)
+        status = lx_s3_parts_init(&upload->parts, s3, err);
+    upload->parts.key = upload->key;
+    upload->parts.id = upload->id;
     lx_buf_free(&xml);
     return status;
 }
 
-/* The key is reserved: from here on no answer may mean that somebody else has it. */
-static enum lx_status no_exists(enum lx_status status, struct lx_err *err)
+enum lx_status lx_s3_no_exists(enum lx_status status, struct lx_err *err)
 {
     if (status != LX_E_EXISTS)
         return status;
@@ -198,106 +168,21 @@ static enum lx_status no_exists(enum lx_status status, struct lx_err *err)
     return LX_E_REMOTE;
 }
 
-static enum lx_status put_part(struct s3_upload *upload, const struct lx_buf *part,
-                               struct lx_err *err)
+/* Hands over the first `size` bytes. */
+static enum lx_status send_part(struct s3_upload *upload, size_t size, struct lx_err *err)
 {
-    struct lx_s3_answer answer;
-    char number[16];
-    snprintf(number, sizeof number, "%u", upload->sent + 1);
-    struct lx_s3_call call = {.method = "PUT",
-                              .key = upload->key,
-                              .action = "s3:PutObject",
-                              .params = {{"partNumber", number}, {"uploadId", upload->id}},
-                              .param_count = 2,
-                              .body = part->data,
-                              .body_size = part->len};
-    atomic_fetch_add(&upload->s3->puts, 1);
-    LX_TRY(no_exists(lx_s3_do(upload->s3, &call, &answer, err), err));
-    if (answer.object.etag[0] == 0)
-        return lx_err_set(err, LX_E_FORMAT, "the store took a part without saying its ETag");
-    if (lx_buf_printf(&upload->list, "<Part><PartNumber>%s</PartNumber><ETag>\"%s\"</ETag></Part>",
-                      number, answer.object.etag) != LX_OK)
-        return lx_err_memory(err);
-    upload->sent++;
-    return LX_OK;
-}
-
-static void *send_parts(void *context)
-{
-    struct s3_upload *upload = context;
-    pthread_mutex_lock(&upload->lock);
-    for (;;) {
-        while (upload->waiting.len == 0 && !upload->stop)
-            pthread_cond_wait(&upload->moved, &upload->lock);
-        if (upload->stop)
-            break;
-        struct lx_buf part = upload->waiting;
-        struct lx_err err = LX_ERR_INIT;
-        upload->waiting = (struct lx_buf){0};
-        upload->busy = true;
-        bool good = upload->failure.status == LX_OK;
-        pthread_cond_broadcast(&upload->moved);
-        pthread_mutex_unlock(&upload->lock);
-        enum lx_status status = good ? put_part(upload, &part, &err) : LX_OK;
-        lx_buf_free(&part);
-        pthread_mutex_lock(&upload->lock);
-        upload->busy = false;
-        if (status != LX_OK && upload->failure.status == LX_OK) {
-            upload->failure = err;
-            upload->failure.status = status;
-        }
-        pthread_cond_broadcast(&upload->moved);
-    }
-    pthread_mutex_unlock(&upload->lock);
-    return NULL;
-}
-
-/* Hands the first `size` bytes to the thread; waits while two parts are under way. */
-static enum lx_status send_part(struct lx_s3 *s3, struct s3_upload *upload, size_t size,
-                                struct lx_err *err)
-{
-    struct lx_buf rest = LX_BUF(LX_S3_MAX_PARTS * s3->part_size);
-    if (upload->parts == LX_S3_MAX_PARTS)
-        return lx_err_set(err, LX_E_LIMIT, "%s would have more than %d parts: raise S3_PART_MB",
-                          upload->key, LX_S3_MAX_PARTS);
-    if (!upload->running) {
-        if (pthread_create(&upload->thread, NULL, send_parts, upload) != 0)
-            return lx_err_set(err, LX_E_MEMORY, "the thread of an upload could not be started");
-        upload->running = true;
-    }
+    struct lx_buf rest = LX_BUF(LX_S3_LARGEST_PART);
     if (upload->part.len > size &&
         lx_buf_append(&rest, upload->part.data + size, upload->part.len - size) != LX_OK)
         return lx_err_memory(err);
-    pthread_mutex_lock(&upload->lock);
-    while (upload->waiting.len != 0 && upload->failure.status == LX_OK)
-        pthread_cond_wait(&upload->moved, &upload->lock);
-    enum lx_status status = upload->failure.status;
-    if (status == LX_OK) {
-        upload->part.len = size;
-        upload->waiting = upload->part;
-        upload->part = rest;
-        upload->parts++;
-        pthread_cond_broadcast(&upload->moved);
-    } else if (err != NULL) {
-        *err = upload->failure;
-    }
-    pthread_mutex_unlock(&upload->lock);
-    if (status != LX_OK)
+    upload->part.len = size;
+    enum lx_status status = lx_s3_parts_send(&upload->parts, &upload->part, err);
+    if (status != LX_OK) {
         lx_buf_free(&rest);
-    return status;
-}
-
-/* Until the store has all parts that were handed over. */
-static enum lx_status wait_for_parts(struct s3_upload *upload, struct lx_err *err)
-{
-    pthread_mutex_lock(&upload->lock);
-    while ((upload->waiting.len != 0 || upload->busy) && upload->failure.status == LX_OK)
-        pthread_cond_wait(&upload->moved, &upload->lock);
-    enum lx_status status = upload->failure.status;
-    if (status != LX_OK && err != NULL)
-        *err = upload->failure;
-    pthread_mutex_unlock(&upload->lock);
-    return status;
+        return status;
+    }
+    upload->part = rest;
+    return LX_OK;
 }
 
 enum lx_status lx_s3_upload_write(void *self, void *context, const void *bytes, size_t size,
@@ -308,14 +193,16 @@ enum lx_status lx_s3_upload_write(void *self, void *context, const void *bytes, 
     if (size > 0 && lx_buf_append(&upload->part, bytes, size) != LX_OK)
         return lx_err_memory(err);
     upload->size += (int64_t)size;
-    while (upload->part.len > s3->part_size) {
+    for (;;) {
+        size_t most = lx_s3_part_size(s3, upload->parts.count);
+        if (upload->part.len <= most)
+            return LX_OK;
         if (!upload->reserved)
             LX_TRY(reserve(s3, upload, err));
         if (upload->id == NULL)
             LX_TRY(create(s3, upload, err));
-        LX_TRY(send_part(s3, upload, s3->part_size, err));
+        LX_TRY(send_part(upload, most, err));
     }
-    return LX_OK;
 }
 
 /* -- the end ------------------------------------------------------------------------------- */
@@ -405,12 +292,8 @@ static enum lx_status complete(struct lx_s3 *s3, struct s3_upload *upload, struc
 {
     struct lx_buf body = LX_BUF(8 * LX_MIB);
     struct lx_s3_answer answer;
-    bool again = true;
-    enum lx_status status = lx_buf_text(&body, "<CompleteMultipartUpload>");
-    if (status == LX_OK)
-        status = lx_buf_str(&body, lx_buf_view(&upload->list));
-    if (status == LX_OK)
-        status = lx_buf_text(&body, "</CompleteMultipartUpload>");
+    enum lx_status status = lx_s3_parts_list(&upload->parts, &body);
+    bool again = status == LX_OK;
     if (status != LX_OK)
         lx_err_memory(err);
     for (int tries = 0; tries < MAX_COMPLETE_TRIES && again; tries++)
@@ -448,11 +331,11 @@ enum lx_status lx_s3_upload_finish(void *self, void *context, struct lx_object *
     if (status == LX_E_EXISTS)
         return status;
     if (status == LX_OK && upload->part.len > 0)
-        status = send_part(s3, upload, upload->part.len, err);
+        status = send_part(upload, upload->part.len, err);
     if (status == LX_OK)
-        status = wait_for_parts(upload, err);
+        status = lx_s3_parts_wait(&upload->parts, err);
     if (status == LX_OK)
-        status = no_exists(complete(s3, upload, object, err), err);
+        status = lx_s3_no_exists(complete(s3, upload, object, err), err);
     if (status == LX_OK || status == LX_E_UNKNOWN)
         free_upload(upload);
     else
@@ -466,7 +349,7 @@ void lx_s3_upload_abort(void *self, void *context)
     struct s3_upload *upload = context;
     struct lx_s3_answer answer;
     struct lx_err ignored = LX_ERR_INIT;
-    stop_thread(upload); /* no part may come behind the abort */
+    lx_s3_parts_free(&upload->parts); /* no part may come behind the abort */
     if (upload->id != NULL) {
         /* A right of its own, which we may not have: a lifecycle rule then tidies up. */
         struct lx_s3_call call = {.method = "DELETE",

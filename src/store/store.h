@@ -144,7 +144,9 @@ struct lx_s3_options {
     const char *ca_bundle; /* NULL: the system's */
     bool unconditional;    /* one writer only: if_absent looks first, and sends no condition */
     bool virtual_host;     /* bucket in the host name; AWS: true */
-    size_t part_size;      /* of multipart uploads; 0: the default */
+    bool no_checksums; /* sends no x-amz-checksum-…; else a store that refuses them is found out */
+    size_t part_size;  /* of the first parts of multipart uploads; 0: chosen */
+    size_t upload_memory; /* for parts that are filled or on their way; 0: the default */
     struct lx_clock clock;
     struct lx_random random;
     const struct lx_cancel *cancel; /* may be NULL */

@@ -278,6 +278,16 @@ static enum lx_status take_endpoint(struct lx_s3 *s3, const char *endpoint, stru
     return good ? LX_OK : lx_err_memory(err);
 }
 
+/* One part is being filled while others are on their way. */
+static void size_upload(struct lx_s3 *s3, const struct lx_s3_options *options)
+{
+    size_t memory = options->upload_memory != 0 ? options->upload_memory : LX_S3_UPLOAD_MEMORY;
+    size_t part = memory / LX_S3_PARTS_AT_ONCE;
+    part = part > LX_S3_PART ? LX_S3_PART : part < LX_S3_LEAST_PART ? LX_S3_LEAST_PART : part;
+    s3->part_size = options->part_size != 0 ? options->part_size : part;
+    s3->upload_memory = memory > s3->part_size ? memory - s3->part_size : 0;
+}
+
 static enum lx_status fill(struct lx_s3 *s3, const struct lx_s3_options *options,
                            struct lx_err *err)
 {
@@ -294,7 +304,9 @@ static enum lx_status fill(struct lx_s3 *s3, const struct lx_s3_options *options
     snprintf(s3->region, sizeof s3->region, "%s",
              options->region != NULL && options->region[0] != 0 ? options->region : "us-east-1");
     s3->virtual_host = options->virtual_host;
-    s3->part_size = options->part_size != 0 ? options->part_size : LX_S3_PART;
+    size_upload(s3, options);
+    s3->pace = lx_s3_pace_process();
+    atomic_store(&s3->no_sums, options->no_checksums);
     s3->unconditional = options->unconditional;
     s3->clock = options->clock;
     s3->random = options->random;

@@ -60,7 +60,7 @@ static void test_put_object(void **state)
                                              {"x-amz-date", "20130524T000000Z"},
                                              {"x-amz-storage-class", "REDUCED_REDUNDANCY"}};
     char hex[65];
-    assert_int_equal(lx_s3_sha256("Welcome to Amazon S3.", 21, hex), LX_OK);
+    assert_int_equal(lx_s3_sha256("Welcome to Amazon S3.", 21, hex, NULL), LX_OK);
     assert_string_equal(hex, WELCOME);
     check("PUT", "/test%24file.text", "", headers, 5, hex,
           "date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class",
