@@ -28,8 +28,10 @@ static size_t take_head(struct lx_str text, int *code)
     if (!lx_str_to_u64(slice(text, start, end), &number) || number > 100000)
         return 0;
     /* Old versions wrote a comma and "e.displayText() = " between. */
-    size_t word = find(text, end, lx_str_of(exception_word));
-    if (word == text.len || word - end > 24)
+    size_t most = end + 24 + sizeof exception_word - 1;
+    struct lx_str head = slice(text, 0, most < text.len ? most : text.len);
+    size_t word = find(head, end, lx_str_of(exception_word));
+    if (word == head.len)
         return 0;
     *code = (int)number;
     return word + sizeof exception_word - 1;

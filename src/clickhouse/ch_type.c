@@ -402,7 +402,13 @@ enum lx_status lx_ch_type_parse(struct lx_str text, struct lx_ch_type *type, str
 {
     struct parser p = {.text = text};
     struct lx_ch_type fresh = {0};
-    enum lx_status status = text.len > LX_CH_MAX_TYPE_TEXT ? LX_E_LIMIT : parse_type(&p, &fresh);
+    enum lx_status status;
+    if (text.len > LX_CH_MAX_TYPE_TEXT)
+        status = LX_E_LIMIT;
+    else if (text.len != 0 && memchr(text.ptr, 0, text.len) != NULL)
+        status = LX_E_FORMAT; /* ClickHouse writes it as \0; the text is kept as a C string */
+    else
+        status = parse_type(&p, &fresh);
     skip_blanks(&p);
     if (status == LX_OK && p.pos != text.len)
         status = LX_E_FORMAT;

@@ -1,22 +1,10 @@
 /* libFuzzer: a checkpoint. What is taken in can be written again, and is then the same state. */
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "fuzz.h"
 #include "ledger/ledger_checkpoint.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
 #define NUMBER 50
-
-static void require(bool holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "fuzz_checkpoint: %s\n", what);
-        abort();
-    }
-}
 
 static enum lx_status take_in(struct lx_str file, struct lx_tables *tables, struct lx_err *err)
 {

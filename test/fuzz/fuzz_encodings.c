@@ -2,23 +2,11 @@
  * second how many values or bits; the others are the encoded bytes. */
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "fuzz.h"
 #include "parquet/bitpack.h"
 #include "parquet/codec.h"
 #include "parquet/decode.h"
 #include "parquet/encode.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-static void require(bool holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "fuzz_encodings: %s\n", what);
-        abort();
-    }
-}
 
 /* -- values ---------------------------------------------------------------------------------- */
 

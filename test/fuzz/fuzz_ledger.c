@@ -1,13 +1,9 @@
 /* libFuzzer: the replay of a log. The first byte says which version the rest is: even, version 0;
  * odd, version 1 behind a good one. What is read at once and what is read step by step must be the
  * same, and a failed refresh must leave a whole state. */
+#include "fuzz.h"
 #include "ledger/ledger.h"
 #include "mem_store.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static const char good[] =
     "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":7,"
@@ -24,14 +20,6 @@ static const char good[] =
 
 static const char *const keys[] = {"_delta_log/00000000000000000000.json",
                                    "_delta_log/00000000000000000001.json"};
-
-static void require(bool holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "fuzz_ledger: %s\n", what);
-        abort();
-    }
-}
 
 static enum lx_status open_ledger(struct lx_store *store, struct lx_ledger **ledger)
 {

@@ -2,12 +2,8 @@
  * column is told to be: type, codec, NULLs, rows; the others are its pages. */
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "fuzz.h"
 #include "parquet/chunk_reader.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 #define HEAD 4
 
@@ -28,14 +24,6 @@ struct input {
     const uint8_t *bytes;
     size_t size;
 };
-
-static void require(bool holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "fuzz_pages: %s\n", what);
-        abort();
-    }
-}
 
 static enum lx_status read_at(void *self, int64_t offset, void *to, size_t size, struct lx_err *err)
 {

@@ -2,23 +2,11 @@
  * them fails with a word, or gives as many rows as the file says; within fixed memory. */
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "fuzz.h"
 #include "parquet/reader.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 #define SCAN_BYTES (32 * LX_MIB)
 #define MOST_ROWS 2000000 /* a run of one value is cheap to write and dear to read */
-
-static void require(bool holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "fuzz_parquet: %s\n", what);
-        abort();
-    }
-}
 
 struct input {
     const uint8_t *bytes;

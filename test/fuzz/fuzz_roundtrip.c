@@ -2,13 +2,9 @@
  * first bytes are options and types; what follows becomes values and NULLs, again and again. */
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "fuzz.h"
 #include "parquet/reader.h"
 #include "parquet/writer.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 #define HEAD 8
 #define COLUMNS 4
@@ -40,14 +36,6 @@ struct test {
     int64_t rows;
     struct lx_buf file;
 };
-
-static void require(bool holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "fuzz_roundtrip: %s\n", what);
-        abort();
-    }
-}
 
 static enum lx_status sink_write(void *self, const void *bytes, size_t size, struct lx_err *err)
 {

@@ -153,6 +153,12 @@ static void test_bad(void **state)
         assert_int_equal(type.kind, LX_CH_GEO); /* untouched */
         assert_non_null(strstr(err.text, "type"));
     }
+    /* A zero byte would cut the type's text. */
+    struct lx_ch_type type = {0};
+    struct lx_err err = LX_ERR_INIT;
+    static const char zero[] = "Enum8('a\0b' = 1)";
+    assert_status(lx_ch_type_parse((struct lx_str){zero, sizeof zero - 1}, &type, &err),
+                  LX_E_FORMAT, &err);
 }
 
 static void test_enum(void **state)
