@@ -177,10 +177,15 @@ static enum lx_status read_ahead(struct lx_file_scan *scan, struct lx_err *err)
     return LX_OK;
 }
 
-/* Readers leave out rows by them, so they must be what was written: their checksums tell. */
+/* Readers leave out rows by them, so they must be what was written: their checksums tell. They are
+ * pairs in the footer, as its own checksum is: a changed byte there could hide them all, and then
+ * nothing but the values would be looked at. */
 static enum lx_status check_indexes(struct lx_file_scan *scan, struct lx_err *err)
 {
     const struct lx_parquet_metadata *file = lx_parquet_reader_metadata(scan->reader);
+    if (!file->checksummed)
+        return lx_err_set(err, LX_E_CORRUPT,
+                          "the footer's checksum, which this program writes, is missing");
     LX_TRY(read_ahead(scan, err));
     for (size_t g = 0; g < file->row_group_count; g++)
         for (uint32_t c = 0; c < file->schema.leaf_count; c++) {

@@ -135,6 +135,7 @@ static enum lx_status open(struct lx_parquet_reader *reader, struct lx_err *err)
         .key_values = footer.key_values,
         .key_value_count = footer.key_value_count,
         .footer_bytes = size,
+        .checksummed = reader->strict,
     };
     return read_sums(reader, err);
 }

@@ -58,6 +58,8 @@ struct lx_parquet_metadata {
     const struct lx_parquet_key_value *key_values;
     size_t key_value_count;
     size_t footer_bytes;
+    bool checksummed; /* the footer carries a checksum of itself, and it holds: a file of this
+                         writer */
 };
 
 const struct lx_parquet_metadata *
