@@ -4,7 +4,7 @@
 #   make demo     see the main job in a minute                 make install  into PREFIX (/usr/local)
 #   make test     set up and pass all tests                    make sim      100,000 simulated histories
 #   make fuzz     libFuzzer on every parser                    make bench-parquet  our Parquet files against peers'
-#   make clean    remove what was built
+#   make coverage lines and branches that tests pass          make clean    remove what was built
 BUILD ?= build
 PREFIX ?= /usr/local
 
@@ -40,6 +40,11 @@ fuzz:
 	@scripts/setup test
 	@test/fuzz/run $(FUZZ_SECONDS)
 
+# Lines and branches that the tests pass, with a report in build-cov/ (docs/reliability.md).
+coverage:
+	@scripts/setup coverage
+	@scripts/coverage
+
 bench: setup all
 	@bench/run
 
@@ -56,4 +61,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-*
 
-.PHONY: all setup demo test sim lint bench install clean fuzz bench-parquet
+.PHONY: all setup demo test sim lint bench install clean fuzz coverage bench-parquet

@@ -1,6 +1,8 @@
 #include "clickhouse/ch_error.h"
 
-static const char code_word[] = "Code: ", exception_word[] = "DB::Exception: ";
+/* DB::Exception, DB::NetException, DB::ErrnoException, Coordination::Exception, … */
+static const char code_word[] = "Code: ", exception_word[] = "Exception: ";
+#define MOST_BETWEEN 32 /* ". Coordination::", ", e.displayText() = DB::Parsing" */
 
 /* The place of `word` in `text` from `from` on; text.len where it is not there. */
 static size_t find(struct lx_str text, size_t from, struct lx_str word)
@@ -28,7 +30,7 @@ static size_t take_head(struct lx_str text, int *code)
     if (!lx_str_to_u64(slice(text, start, end), &number) || number > 100000)
         return 0;
     /* Old versions wrote a comma and "e.displayText() = " between. */
-    size_t most = end + 24 + sizeof exception_word - 1;
+    size_t most = end + MOST_BETWEEN + sizeof exception_word - 1;
     struct lx_str head = slice(text, 0, most < text.len ? most : text.len);
     size_t word = find(head, end, lx_str_of(exception_word));
     if (word == head.len)
@@ -51,11 +53,13 @@ static struct lx_str take_bracket(struct lx_str *text)
     size_t open = text->len - 1;
     while (open > 0 && text->ptr[open] != '(')
         open--;
+    if (text->ptr[open] != '(')
+        return (struct lx_str){text->ptr, 0};
     struct lx_str within = slice(*text, open + 1, text->len - 1);
     bool version = lx_str_starts(within, LX_STR("version ")), name = within.len > 1;
     for (size_t i = 0; i < within.len; i++)
         name = name && is_name(within.ptr[i]);
-    if ((!version && !name) || text->ptr[open] != '(')
+    if (!version && !name)
         return (struct lx_str){text->ptr, 0};
     *text = lx_str_trim(slice(*text, 0, open));
     return within;
