@@ -50,6 +50,7 @@ enum lx_status lx_hot_sql_create(const struct lx_hot_sql_options *options,
         return lx_err_memory(err);
     hot->client = options->client;
     hot->mutations = options->mutations;
+    hot->read_ahead = options->read_ahead;
     hot->clock = options->clock;
     hot->random = options->random;
     hot->cancel = options->cancel;

@@ -14,6 +14,9 @@ struct lx_hot_sql_options {
     const char *time_column;
     bool mutations; /* ALTER TABLE … DELETE in place of masks; turned on by itself where the server
                        refuses masks (projections, old servers) */
+    /* Rows are received and decoded by a thread of their own, so many bytes of them ahead of their
+     * reader (and at least one block); 0: by the reader, as it asks for them. */
+    size_t read_ahead;
     struct lx_clock clock;
     struct lx_random random;
     const struct lx_cancel *cancel;

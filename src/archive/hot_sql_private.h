@@ -20,12 +20,32 @@ struct lx_hot_sql {
     bool described;
     bool mutations; /* rows leave by ALTER TABLE … DELETE, where masks are not allowed or not wanted
                      */
-    char *host;     /* of the replica that answered first: all must */
+    size_t read_ahead; /* bytes of rows that wait for whoever reads them; 0: none do */
+    char *host;        /* of the replica that answered first: all must */
     /* The table's columns as last described: for the guard over columns added since. */
     struct lx_source_column *columns;
     size_t column_count;
     char *column_memory;
 };
+
+/* A stream of rows or of hashes. */
+struct lx_read_ahead;
+struct lx_hot_stream {
+    struct lx_hot_sql *hot;
+    struct lx_ch_result *result;
+    const struct lx_row_schema *schema;
+    char **parts;
+    size_t part_count;
+    struct lx_ch_type time_type;
+    size_t time_field; /* SIZE_MAX in a stream of hashes */
+    bool has_unreadable, has_compare;
+    struct lx_read_ahead *ahead; /* of rows: what was taken out of the result */
+};
+
+/* Rows of a stream (hot_sql_rows.c): begins to read ahead; frees what was read. */
+LX_MUST_CHECK enum lx_status
+lx_hot_sql_start_rows(struct lx_hot_sql *hot, struct lx_hot_stream *stream, struct lx_err *err);
+void lx_hot_sql_free_rows(struct lx_hot_stream *stream);
 
 /* -- texts (hot_sql_text.c): times, ranges and hashes are written here and nowhere else ---- */
 

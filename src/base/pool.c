@@ -1,9 +1,8 @@
 #include "base/pool.h"
 
 #include "base/alloc.h"
+#include "base/thread.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 
 /* One call of lx_pool_for; lives on its caller's stack and in the pool's list. */
@@ -82,16 +81,12 @@ enum lx_status lx_pool_create(size_t workers, struct lx_pool **out, struct lx_er
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->done, NULL);
-    sigset_t all, before; /* signals are the main thread's business */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = 0;
-    for (; pool->workers < workers && error == 0; pool->workers += error == 0)
-        error = pthread_create(&pool->threads[pool->workers], NULL, work, pool);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0) {
-        lx_pool_destroy(pool);
-        return lx_err_errno(err, error, "cannot start a thread");
+    for (; pool->workers < workers; pool->workers++) {
+        enum lx_status status = lx_thread_start(&pool->threads[pool->workers], work, pool, err);
+        if (status != LX_OK) {
+            lx_pool_destroy(pool);
+            return status;
+        }
     }
     *out = pool;
     return LX_OK;
