@@ -66,7 +66,7 @@ LX_MUST_CHECK enum lx_status lx_hot_sql_strange(const struct lx_hot_sql *hot,
 /* The time as whole seconds, an Int64 expression, rounded towards the past. */
 LX_MUST_CHECK enum lx_status lx_hot_sql_seconds(const struct lx_hot_sql *hot, struct lx_buf *sql);
 
-/* "lynex-<purpose>-<random>" */
+/* "lynex-<purpose>-<run>-<number>" */
 void lx_hot_sql_query_id(const struct lx_hot_sql *hot, const char *purpose, char id[64]);
 /* Turns the client's failure of a query on the table into what the user must know. */
 enum lx_status lx_hot_sql_explain(const struct lx_hot_sql *hot, enum lx_status status,

@@ -101,8 +101,8 @@ static enum lx_status start(struct lx_hot_sql *hot, const char *purpose, struct 
     struct lx_ch_query query = {
         .sql = lx_buf_cstr(sql),
         .query_id = id,
-        .settings = read_settings,
-        .setting_count = sizeof read_settings / sizeof read_settings[0],
+        .wishes = read_settings,
+        .wish_count = sizeof read_settings / sizeof read_settings[0],
     };
     enum lx_status status = lx_ch_select(hot->client, &query, &stream->result, err);
     return lx_hot_sql_explain(hot, status, "reading", err);

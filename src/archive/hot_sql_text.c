@@ -136,7 +136,7 @@ enum lx_status lx_hot_sql_seconds(const struct lx_hot_sql *hot, struct lx_buf *s
 
 void lx_hot_sql_query_id(const struct lx_hot_sql *hot, const char *purpose, char id[64])
 {
-    snprintf(id, 64, "lynex-%s-%016llx", purpose, (unsigned long long)lx_random_u64(&hot->random));
+    lx_ch_query_id(hot->client, purpose, id, 64);
 }
 
 enum lx_status lx_hot_sql_explain(const struct lx_hot_sql *hot, enum lx_status status,

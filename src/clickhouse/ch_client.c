@@ -28,19 +28,52 @@ static enum lx_status open_driver(struct lx_ch *client, const struct lx_ch_optio
     return LX_E_ARGUMENT;
 }
 
+static void wish(struct lx_ch *client, const char *name, const char *value)
+{
+    client->usual[client->usual_count++] = (struct lx_ch_setting){name, value};
+}
+
+static enum lx_status take_names(struct lx_ch *client, const struct lx_ch_options *options)
+{
+    char run[20];
+    snprintf(run, sizeof run, "%016llx", (unsigned long long)lx_random_u64(&options->random));
+    client->run = lx_strdup(options->run != NULL ? options->run : run);
+    client->log_comment = lx_strdup(options->log_comment != NULL ? options->log_comment : "lynex");
+    if (client->run == NULL || client->log_comment == NULL)
+        return LX_E_MEMORY;
+    snprintf(client->max_threads, sizeof client->max_threads, "%lld",
+             (long long)options->max_threads);
+    snprintf(client->priority, sizeof client->priority, "%lld", (long long)options->priority);
+    wish(client, "log_comment", client->log_comment);
+    if (options->max_threads > 0)
+        wish(client, "max_threads", client->max_threads);
+    if (options->priority > 0)
+        wish(client, "priority", client->priority);
+    return LX_OK;
+}
+
+static void free_client(struct lx_ch *client)
+{
+    lx_free(client->run);
+    lx_free(client->log_comment);
+    lx_free(client);
+}
+
 enum lx_status lx_ch_open(const struct lx_ch_options *options, struct lx_ch **client,
                           struct lx_err *err)
 {
     struct lx_ch *fresh = lx_calloc(1, sizeof *fresh);
     if (fresh == NULL)
         return lx_err_memory(err);
-    enum lx_status status = open_driver(fresh, options, err);
+    enum lx_status status =
+        take_names(fresh, options) == LX_OK ? open_driver(fresh, options, err) : lx_err_memory(err);
     if (status != LX_OK) {
-        lx_free(fresh);
+        free_client(fresh);
         return status;
     }
-    fresh->random = options->random;
     fresh->max_block_bytes = options->max_block_bytes;
+    fresh->say = options->say;
+    fresh->say_context = options->say_context;
     pthread_mutex_init(&fresh->lock, NULL);
     *client = fresh;
     return LX_OK;
@@ -52,7 +85,13 @@ void lx_ch_close(struct lx_ch *client)
         return;
     client->driver->close(client->self);
     pthread_mutex_destroy(&client->lock);
-    lx_free(client);
+    free_client(client);
+}
+
+void lx_ch_query_id(struct lx_ch *client, const char *purpose, char *id, size_t size)
+{
+    snprintf(id, size, "lynex-%.32s-%.32s-%llu", purpose != NULL ? purpose : "query", client->run,
+             atomic_fetch_add(&client->queries, 1) + 1);
 }
 
 const char *lx_ch_where(const struct lx_ch *client)
@@ -100,16 +139,42 @@ static enum lx_status learn_version(struct lx_ch *client, struct lx_err *err)
     return status;
 }
 
+/* A wish that the server refuses, before anything ran, is said and left out from now on. */
+static bool forget_wish(struct lx_ch *client, const struct lx_ch_setting *wishes, size_t count,
+                        const struct lx_err *err)
+{
+    char text[256];
+    const char *name = lx_ch_settings_named_in(wishes, count, lx_str_of(err->text));
+    const struct lx_ch_setting *refused = wishes;
+    if (name == NULL)
+        return false;
+    while (refused->name != name)
+        refused++;
+    pthread_mutex_lock(&client->lock);
+    bool good = lx_ch_settings_refuse(&client->dialect, refused);
+    pthread_mutex_unlock(&client->lock);
+    snprintf(text, sizeof text,
+             "ClickHouse refuses the setting %s=%.100s (%s): queries go without it", name,
+             refused->value, err->name);
+    if (good && client->say != NULL)
+        client->say(client->say_context, text);
+    return good;
+}
+
 /* A pinned setting that the server does not know (a refusal before anything ran) is remembered and
  * left out; true where the statement may be sent again. */
 static bool forget_setting(struct lx_ch *client, const struct lx_ch_query *query,
-                           const struct lx_ch_setting *list, size_t count, const struct lx_err *err)
+                           const struct lx_ch_setting *list, size_t count, size_t wishes,
+                           const struct lx_err *err)
 {
-    if (err->code != LX_CH_CODE_UNKNOWN_SETTING)
+    bool unknown = err->code == LX_CH_CODE_UNKNOWN_SETTING;
+    if (!unknown && err->code != LX_CH_CODE_READONLY && err->code != LX_CH_CODE_SETTING_CONSTRAINT)
         return false;
+    if (forget_wish(client, list + count - wishes, wishes, err))
+        return true;
     const char *name = lx_ch_settings_named_in(list, count, lx_str_of(err->text));
     size_t pin = name != NULL ? lx_ch_pinned_find(name) : LX_CH_PIN_COUNT;
-    if (pin == LX_CH_PIN_COUNT)
+    if (!unknown || pin == LX_CH_PIN_COUNT)
         return false;
     for (size_t i = 0; i < query->setting_count; i++)
         if (strcmp(query->settings[i].name, name) == 0)
@@ -141,9 +206,7 @@ static enum lx_status name_query(struct lx_ch *client, const struct lx_ch_query 
         memcpy(query_id, query->query_id, size + 1);
         return LX_OK;
     }
-    snprintf(query_id, LX_CH_MAX_QUERY_ID, "lynex-%.32s-%016llx",
-             query->purpose != NULL ? query->purpose : "query",
-             (unsigned long long)lx_random_u64(&client->random));
+    lx_ch_query_id(client, query->purpose, query_id, LX_CH_MAX_QUERY_ID);
     return LX_OK;
 }
 
@@ -154,8 +217,9 @@ static enum lx_status check_query(const struct lx_ch_query *query, struct lx_err
     if (strlen(query->sql) > LX_CH_MAX_SQL)
         return lx_err_set(err, LX_E_LIMIT, "a statement of more than %zu MiB",
                           LX_CH_MAX_SQL / LX_MIB);
-    if (query->setting_count > LX_CH_MAX_QUERY_SETTINGS)
-        return lx_err_set(err, LX_E_BUG, "%zu settings for one query", query->setting_count);
+    if (query->setting_count + query->wish_count > LX_CH_MAX_QUERY_SETTINGS)
+        return lx_err_set(err, LX_E_BUG, "%zu settings for one query",
+                          query->setting_count + query->wish_count);
     return LX_OK;
 }
 
@@ -169,23 +233,26 @@ enum lx_status lx_ch_begin(struct lx_ch *client, const struct lx_ch_query *query
     LX_TRY(name_query(client, query, query_id, err));
     if (!query->no_pinned)
         LX_TRY(learn_version(client, err));
-    struct lx_ch_setting list[LX_CH_PIN_COUNT + LX_CH_MAX_QUERY_SETTINGS];
+    struct lx_ch_setting list[LX_CH_MAX_SETTINGS];
+    size_t wishes;
     struct lx_ch_call call = {
         .sql = query->sql,
         .query_id = query_id,
-        .log_comment = query->log_comment != NULL ? query->log_comment : "lynex",
         .settings = list,
         .timeout_ms = query->timeout_ms,
         .select = select,
     };
     enum lx_status status;
     /* Each round but the last forgets one setting. */
-    for (size_t round = 0; round <= LX_CH_PIN_COUNT; round++) {
+    for (size_t round = 0; round <= LX_CH_PIN_COUNT + LX_CH_MAX_REFUSED; round++) {
         struct lx_ch_dialect dialect = dialect_of(client);
-        call.setting_count = lx_ch_settings_merge(&dialect, query, list);
+        call.setting_count = lx_ch_settings_merge(&dialect, query, client->usual,
+                                                  client->usual_count, list, &wishes);
         status = client->driver->begin(client->self, &call, stream, err);
-        if (status == LX_OK || !forget_setting(client, query, list, call.setting_count, err))
+        if (status == LX_OK ||
+            !forget_setting(client, query, list, call.setting_count, wishes, err))
             break;
+        lx_err_clear(err);
     }
     if (status != LX_OK)
         explain_setting(list, call.setting_count, err);

@@ -7,6 +7,7 @@
 #include "clickhouse/ch_settings.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define LX_CH_MAX_SQL (256 * LX_MIB)             /* INSERT … VALUES may be long */
 #define LX_CH_MAX_STATEMENT_ANSWER (64 * LX_MIB) /* what lx_ch_execute reads and forgets */
@@ -17,7 +18,13 @@ struct lx_ch {
     void *self; /* of the driver */
     const char *where;
     size_t max_block_bytes;
-    struct lx_random random;
+    char *log_comment, *run;
+    char max_threads[24], priority[24];
+    struct lx_ch_setting usual[LX_CH_USUAL_WISHES]; /* wishes of every query; of the texts above */
+    size_t usual_count;
+    void (*say)(void *context, const char *text);
+    void *say_context;
+    atomic_ullong queries;
     pthread_mutex_t lock; /* of what follows */
     bool version_known;
     struct lx_ch_dialect dialect;

@@ -4,12 +4,10 @@
 
 #include "clickhouse/clickhouse.h"
 
-#define LX_CH_MAX_QUERY_ID 128
-
 /* A statement as it goes out: nothing is left to decide. All texts are borrowed for the call. */
 struct lx_ch_call {
-    const char *sql, *query_id, *log_comment;
-    const struct lx_ch_setting *settings; /* pinned ones included */
+    const char *sql, *query_id;
+    const struct lx_ch_setting *settings; /* pinned ones and wishes included */
     size_t setting_count;
     int timeout_ms; /* 0: none */
     bool select;    /* a question: harmless to send twice, and its answer is wanted */

@@ -326,13 +326,13 @@ static enum lx_status make_set(const struct lx_ch_call *call, struct lx_buf *sql
                                struct lx_buf *stale)
 {
     char seconds[24];
-    LX_TRY(add_set(sql, "log_comment", call->log_comment));
     for (size_t i = 0; i < call->setting_count; i++) {
         const char *name = call->settings[i].name;
         if (call->timeout_ms > 0 && strcmp(name, "max_execution_time") == 0)
             continue;
         LX_TRY(add_set(sql, name, call->settings[i].value));
-        if (lx_ch_pinned_find(name) == LX_CH_PIN_COUNT)
+        /* The comment is the client's: always the same. */
+        if (lx_ch_pinned_find(name) == LX_CH_PIN_COUNT && strcmp(name, "log_comment") != 0)
             LX_TRY(lx_buf_printf(stale, "%s%s=DEFAULT", stale->len == 0 ? "SET " : ", ", name));
     }
     if (call->timeout_ms > 0) {

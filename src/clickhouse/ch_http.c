@@ -54,6 +54,7 @@ static enum lx_status open_client(struct lx_ch_http *http, const struct lx_ch_op
 {
     struct lx_http_options net = {
         .ca_bundle = options->ca_bundle,
+        .ca_setting = "CLICKHOUSE_CA",
         .connect_timeout_ms =
             options->connect_timeout_ms > 0 ? options->connect_timeout_ms : LX_CH_CONNECT_MS,
         .idle_timeout_ms = http->idle_ms,
@@ -129,7 +130,6 @@ static enum lx_status make_url(const struct lx_ch_http *http, const struct lx_ch
     LX_TRY(lx_buf_text(url, http->base));
     LX_TRY(lx_buf_text(url, "default_format=Native"));
     LX_TRY(add_parameter(url, "query_id", call->query_id));
-    LX_TRY(add_parameter(url, "log_comment", call->log_comment));
     if (http->compression == LX_CH_COMPRESS_LZ4)
         LX_TRY(add_parameter(url, "compress", "1"));
     if (http->compression == LX_CH_COMPRESS_ZSTD) {

@@ -1,5 +1,7 @@
 #include "clickhouse/ch_settings.h"
 
+#include <stdio.h>
+
 const struct lx_ch_pinned lx_ch_pinned[LX_CH_PIN_COUNT] = {
 #define LX_CH_PIN(name, value, major, minor, why) {#name, value, major, minor},
 #include "clickhouse/settings_pinned.def"
@@ -25,26 +27,57 @@ unsigned lx_ch_version_number(struct lx_str text)
     return part >= 1 && parts[1] < 100 ? parts[0] * 100 + parts[1] : 0;
 }
 
-static bool query_sets(const struct lx_ch_query *query, const char *name)
+static bool has_name(const struct lx_ch_setting *list, size_t count, const char *name)
 {
-    for (size_t i = 0; i < query->setting_count; i++)
-        if (strcmp(query->settings[i].name, name) == 0)
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i].name, name) == 0)
             return true;
     return false;
 }
 
+static bool is_refused(const struct lx_ch_dialect *dialect, const struct lx_ch_setting *wish)
+{
+    char text[sizeof dialect->refused[0]];
+    snprintf(text, sizeof text, "%s=%s", wish->name, wish->value);
+    for (size_t i = 0; i < dialect->refused_count; i++)
+        if (strcmp(dialect->refused[i], text) == 0)
+            return true;
+    return false;
+}
+
+bool lx_ch_settings_refuse(struct lx_ch_dialect *dialect, const struct lx_ch_setting *wish)
+{
+    if (dialect->refused_count == LX_CH_MAX_REFUSED)
+        return false;
+    snprintf(dialect->refused[dialect->refused_count++], sizeof dialect->refused[0], "%s=%s",
+             wish->name, wish->value);
+    return true;
+}
+
 size_t lx_ch_settings_merge(const struct lx_ch_dialect *dialect, const struct lx_ch_query *query,
-                            struct lx_ch_setting *list)
+                            const struct lx_ch_setting *usual, size_t usual_count,
+                            struct lx_ch_setting *list, size_t *wishes)
 {
     size_t count = 0;
     for (size_t i = 0; i < LX_CH_PIN_COUNT && !query->no_pinned; i++) {
         const struct lx_ch_pinned *pin = &lx_ch_pinned[i];
         bool newer = dialect->version != 0 && pin->major * 100 + pin->minor > dialect->version;
-        if (!newer && !dialect->unknown[i] && !query_sets(query, pin->name))
+        if (!newer && !dialect->unknown[i] &&
+            !has_name(query->settings, query->setting_count, pin->name))
             list[count++] = (struct lx_ch_setting){pin->name, pin->value};
     }
     for (size_t i = 0; i < query->setting_count; i++)
         list[count++] = query->settings[i];
+    size_t needed = count;
+    for (size_t i = 0; i < query->wish_count; i++)
+        if (!is_refused(dialect, &query->wishes[i]))
+            list[count++] = query->wishes[i];
+    for (size_t i = 0; i < usual_count && !query->no_pinned; i++)
+        if (!is_refused(dialect, &usual[i]) &&
+            !has_name(query->settings, query->setting_count, usual[i].name) &&
+            !has_name(query->wishes, query->wish_count, usual[i].name))
+            list[count++] = usual[i];
+    *wishes = count - needed;
     return count;
 }
 

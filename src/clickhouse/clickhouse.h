@@ -157,6 +157,13 @@ struct lx_ch_options {
     int connect_timeout_ms;                 /* 0: LX_CH_CONNECT_MS */
     int idle_timeout_ms;                    /* no byte for so long ends a query; 0: LX_CH_IDLE_MS */
     size_t max_block_bytes;                 /* memory of one block; 0: LX_CH_MAX_BLOCK_BYTES */
+    const char *log_comment; /* of every query, for system.query_log; NULL: "lynex" */
+    const char *run;         /* stands in query ids; NULL: made, 16 hex digits */
+    int64_t max_threads;     /* of queries that do not say themselves; 0: as the server has it */
+    int64_t priority;        /* …, 1 is the highest; 0: none */
+    /* A word for the user (a setting that the server refuses and that queries go without). */
+    void (*say)(void *context, const char *text);
+    void *say_context;
     struct lx_clock clock;
     struct lx_random random;
     const struct lx_cancel *cancel; /* may be NULL */
@@ -169,6 +176,10 @@ void lx_ch_close(struct lx_ch *client);
 /* "http://host:8123", for messages; no secrets. */
 const char *lx_ch_where(const struct lx_ch *client);
 
+#define LX_CH_MAX_QUERY_ID 128
+/* "lynex-<purpose>-<run>-<number>" */
+void lx_ch_query_id(struct lx_ch *client, const char *purpose, char *id, size_t size);
+
 /* -- queries ------------------------------------------------------------------------------- */
 
 struct lx_ch_setting {
@@ -176,13 +187,16 @@ struct lx_ch_setting {
 };
 
 struct lx_ch_query {
-    const char *sql;                      /* without FORMAT */
-    const char *query_id;                 /* NULL: made by the client: "lynex-<purpose>-<random>" */
-    const char *purpose;                  /* one word for that id: "guard"; NULL: "query" */
-    const char *log_comment;              /* NULL: "lynex" */
+    const char *sql;      /* without FORMAT */
+    const char *query_id; /* NULL: made by lx_ch_query_id */
+    const char *purpose;  /* one word for that id: "guard"; NULL: "query" */
     /* Besides the pinned ones, which they override; as a SELECT's readonly=2, by HTTP. */
     const struct lx_ch_setting *settings;
     size_t setting_count;
+    /* Settings of comfort alone: one that the server refuses (it does not know it, the profile's
+     * constraints forbid it) is said once and left out from then on. */
+    const struct lx_ch_setting *wishes;
+    size_t wish_count;
     int timeout_ms; /* for the whole query, which may be silent all that time;
                        0: only the idle timeout */
     bool no_pinned; /* leaves the pinned settings out: never for a question whose

@@ -237,6 +237,7 @@ static int run_command(struct lx_cmd *cmd)
     command = find_command(cmd->args[0]);
     if (command == NULL)
         return no_command(cmd->args[0]);
+    cmd->name = command->name;
     cmd->args++;
     cmd->arg_count--;
     set_streams(cmd);

@@ -25,6 +25,7 @@ enum lx_exit {
 };
 
 struct lx_cmd {
+    const char *name; /* of the command */
     const struct lx_config *config;
     struct lx_log log;
     struct lx_clock clock;

@@ -129,6 +129,54 @@ static int64_t threads_of(const struct lx_config *config)
     return config->threads != 0 ? config->threads : sysconf(_SC_NPROCESSORS_ONLN);
 }
 
+/* Who asks, for those who look into system.processes and system.query_log: the same id stands in
+ * the ids of all its queries. */
+static enum lx_status name_run(struct lx_cmd *cmd, char run[20], struct lx_buf *comment,
+                               struct lx_err *err)
+{
+    bool named = cmd->database[0] != 0;
+    snprintf(run, 20, "%016llx", (unsigned long long)lx_random_u64(&cmd->random));
+    if (lx_buf_printf(comment, "lynex %s %s%s%s run %s", cmd->name, cmd->database, named ? "." : "",
+                      cmd->table, run) != LX_OK)
+        return lx_err_memory(err);
+    lx_log_write(&cmd->log, LX_LOG_DEBUG, LOGGER,
+                 "queries to ClickHouse: log_comment = '%s', query_id LIKE 'lynex-%%-%s-%%'",
+                 lx_buf_cstr(comment), run);
+    return LX_OK;
+}
+
+static enum lx_status open_client(struct lx_cmd *cmd, struct lx_err *err)
+{
+    const struct lx_config *c = cmd->config;
+    struct lx_buf comment = LX_BUF(4 * LX_MAX_NAME);
+    char run[20];
+    enum lx_status status = name_run(cmd, run, &comment, err);
+    const struct lx_ch_options options = {
+        .url = c->servers[0].url,
+        .user = or_null(c->servers[0].user),
+        .password = or_null(c->servers[0].password),
+        .database = or_null(cmd->database),
+        .ca_bundle = or_null(c->clickhouse_ca),
+        .libchdb = or_null(c->libchdb),
+        .compression = (enum lx_ch_compression)c->clickhouse_compression,
+        .idle_timeout_ms = (int)(c->clickhouse_idle * 1000),
+        .max_block_bytes = (size_t)c->memory / 2,
+        .log_comment = lx_buf_cstr(&comment),
+        .run = run,
+        .max_threads = c->clickhouse_max_threads,
+        .priority = c->clickhouse_priority,
+        .say = say,
+        .say_context = cmd,
+        .clock = cmd->clock,
+        .random = cmd->random,
+        .cancel = cmd->cancel,
+    };
+    if (status == LX_OK)
+        status = lx_ch_open(&options, &cmd->client, err);
+    lx_buf_free(&comment);
+    return status;
+}
+
 enum lx_status lx_cmd_open_clickhouse(struct lx_cmd *cmd, struct lx_err *err)
 {
     const struct lx_config *c = cmd->config;
@@ -142,21 +190,7 @@ enum lx_status lx_cmd_open_clickhouse(struct lx_cmd *cmd, struct lx_err *err)
         return LX_E_UNSUPPORTED;
     }
     LX_TRY(lx_cmd_split_table(cmd, err));
-    const struct lx_ch_options options = {
-        .url = c->servers[0].url,
-        .user = or_null(c->servers[0].user),
-        .password = or_null(c->servers[0].password),
-        .database = or_null(cmd->database),
-        .ca_bundle = or_null(c->clickhouse_ca),
-        .libchdb = or_null(c->libchdb),
-        .compression = (enum lx_ch_compression)c->clickhouse_compression,
-        .idle_timeout_ms = (int)(c->clickhouse_idle * 1000),
-        .max_block_bytes = (size_t)c->memory / 2,
-        .clock = cmd->clock,
-        .random = cmd->random,
-        .cancel = cmd->cancel,
-    };
-    LX_TRY(lx_ch_open(&options, &cmd->client, err));
+    LX_TRY(open_client(cmd, err));
     const struct lx_hot_sql_options hot = {
         .client = cmd->client,
         .database = or_null(cmd->database),

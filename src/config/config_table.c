@@ -29,6 +29,7 @@
 #define WORD_ROWS "rows"
 #define WORD_PORT ""
 #define WORD_THREADS "threads"
+#define WORD_NUMBER ""
 #define WORD_MBPS "MB/s"
 #define WORD_MIB "MiB"
 #define WORD_TRUE_FALSE ""

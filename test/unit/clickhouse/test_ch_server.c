@@ -35,6 +35,12 @@ static struct lx_ch *open_plain(void)
     return open_as(&options);
 }
 
+static struct lx_ch *open_with_comment(const char *text)
+{
+    struct lx_ch_options options = {.log_comment = text};
+    return open_as(&options);
+}
+
 static void execute(struct lx_ch *client, const char *sql)
 {
     struct lx_err err = LX_ERR_INIT;
@@ -533,7 +539,7 @@ static void test_wrong_places(void **state)
 static void test_settings(void **state)
 {
     (void)state;
-    struct lx_ch *client = open_plain();
+    struct lx_ch *client = open_with_comment("it's & what?");
     struct lx_err err = LX_ERR_INIT;
     struct lx_ch_table table;
     static const struct lx_ch_setting settings[] = {{"max_block_size", "77"},
@@ -543,7 +549,6 @@ static void test_settings(void **state)
             "SELECT queryID(), getSetting('log_comment'), toUInt64(getSetting('max_block_size')),"
             " timezone(), toUInt64(getSetting('limit')), getSetting('read_overflow_mode')",
         .purpose = "guard",
-        .log_comment = "it's & what?",
         .settings = settings,
         .setting_count = 2,
     };
@@ -565,6 +570,51 @@ static void test_settings(void **state)
     assert_status(lx_ch_query_all(client, &query, 1, &table, &err), LX_E_REMOTE, &err);
     assert_int_equal(err.code, 115);
     assert_non_null(strstr(err.text, "the setting no_such_setting=1"));
+    lx_ch_close(client);
+}
+
+struct words {
+    int count;
+    char last[256];
+};
+
+static void hear(void *context, const char *text)
+{
+    struct words *words = context;
+    words->count++;
+    snprintf(words->last, sizeof words->last, "%s", text);
+}
+
+static void test_wishes(void **state)
+{
+    (void)state;
+    struct words words = {0};
+    struct lx_ch_options options = {
+        .run = "the-run", .max_threads = 3, .priority = 7, .say = hear, .say_context = &words};
+    struct lx_ch *client = open_as(&options);
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_ch_table table;
+    static const struct lx_ch_setting wishes[] = {
+        {"max_block_size", "99"}, {"no_such_wish", "1"}, {"max_threads", "5"}};
+    struct lx_ch_query query = {.sql = "SELECT queryID(), toUInt64(getSetting('max_threads')), "
+                                       "toUInt64(getSetting('priority')), "
+                                       "toUInt64(getSetting('max_block_size'))"};
+    assert_status(lx_ch_query_all(client, &query, 1, &table, &err), LX_OK, &err);
+    assert_true(lx_str_starts(lx_ch_text(&table, 0, 0), LX_STR("lynex-query-the-run-")));
+    assert_int_equal(lx_ch_u64(&table, 1, 0), 3);
+    assert_int_equal(lx_ch_u64(&table, 2, 0), 7);
+    lx_ch_table_free(&table);
+    query.wishes = wishes;
+    query.wish_count = 3;
+    for (int i = 0; i < 2; i++) {
+        assert_status(lx_ch_query_all(client, &query, 1, &table, &err), LX_OK, &err);
+        assert_int_equal(lx_ch_u64(&table, 1, 0), 5); /* the query's own comes first */
+        assert_int_equal(lx_ch_u64(&table, 2, 0), 7);
+        assert_int_equal(lx_ch_u64(&table, 3, 0), 99);
+        lx_ch_table_free(&table);
+    }
+    assert_int_equal(words.count, 1); /* said once */
+    assert_non_null(strstr(words.last, "no_such_wish=1 (UNKNOWN_SETTING)"));
     lx_ch_close(client);
 }
 
@@ -814,9 +864,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_sizes),          cmocka_unit_test(test_block_limit),
         cmocka_unit_test(test_errors),         cmocka_unit_test(test_execute),
         cmocka_unit_test(test_users),          cmocka_unit_test(test_wrong_places),
-        cmocka_unit_test(test_settings),       cmocka_unit_test(test_quoting),
-        cmocka_unit_test(test_cancel),         cmocka_unit_test(test_time_limits),
-        cmocka_unit_test(test_sequence),       cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_settings),       cmocka_unit_test(test_wishes),
+        cmocka_unit_test(test_quoting),        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_time_limits),    cmocka_unit_test(test_sequence),
+        cmocka_unit_test(test_threads),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
