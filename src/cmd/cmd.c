@@ -109,61 +109,6 @@ const char *lx_cmd_operand(const struct lx_cmd *cmd, size_t n)
     return n < cmd->arg_count ? cmd->args[n] : NULL;
 }
 
-bool lx_cmd_args_done(struct lx_cmd *cmd, size_t operands)
-{
-    for (size_t i = 0; i < cmd->arg_count; i++) {
-        char nearest[128];
-        if (cmd->args[i][0] == '-' && cmd->args[i][1] != 0) {
-            fprintf(stderr, "lynex: there is no flag %s", cmd->args[i]);
-            if (lx_config_nearest_flag(lx_str_of(cmd->args[i]), NULL, nearest, sizeof nearest))
-                fprintf(stderr, "; the nearest is %s", nearest);
-            fprintf(stderr, "\n  what to do: lynex help\n");
-            return false;
-        }
-        if (i >= operands) {
-            fprintf(stderr, "lynex: one argument too many: %s\n  what to do: lynex help\n",
-                    cmd->args[i]);
-            return false;
-        }
-    }
-    return true;
-}
-
-/* -- saying -------------------------------------------------------------------------------- */
-
-int lx_cmd_exit_of(const struct lx_err *err)
-{
-    switch (err->status) {
-    case LX_OK: return LX_EXIT_DONE;
-    case LX_E_ARGUMENT: return LX_EXIT_USAGE;
-    case LX_E_CANCELLED: return LX_EXIT_INTERRUPTED;
-    case LX_E_MISMATCH:
-    case LX_E_CORRUPT: return LX_EXIT_PROOF;
-    default: return LX_EXIT_FAILED;
-    }
-}
-
-int lx_cmd_fail(const struct lx_cmd *cmd, const struct lx_err *err)
-{
-    bool color = cmd->color && isatty(STDERR_FILENO);
-    fprintf(stderr, "%slynex: %s%s\n", color ? "\x1b[31m" : "", err->text, color ? "\x1b[0m" : "");
-    if (err->hint[0] != 0)
-        fprintf(stderr, "  what to do: %s\n", err->hint);
-    return lx_cmd_exit_of(err);
-}
-
-int lx_cmd_print_json(json_t *document)
-{
-    int failed = document == NULL || json_dumpf(document, stdout, JSON_INDENT(2)) != 0 ||
-                 putchar('\n') == EOF || fflush(stdout) != 0;
-    json_decref(document);
-    if (failed) {
-        fprintf(stderr, "lynex: the report could not be printed\n");
-        return LX_EXIT_FAILED;
-    }
-    return LX_EXIT_DONE;
-}
-
 /* -- signals ------------------------------------------------------------------------------- */
 
 /* The one piece of global state: a signal handler cannot be handed anything. */
@@ -194,23 +139,30 @@ static const struct lx_command *find_command(const char *name)
     return NULL;
 }
 
-static int no_command(const char *name)
+static int no_command(struct lx_cmd *cmd, const char *name)
 {
     const char *nearest = NULL;
     for (const struct lx_command *c = lx_commands; c->name != NULL; c++)
         if (nearest == NULL && strncmp(c->name, name, 2) == 0)
             nearest = c->name;
-    fprintf(stderr, "lynex: there is no command %s", name);
-    if (nearest != NULL)
-        fprintf(stderr, "; did you mean %s?", nearest);
-    fprintf(stderr, "\n  what to do: lynex help\n");
-    return LX_EXIT_USAGE;
+    return lx_cmd_usage(cmd, "lynex help", "there is no command %s%s%s%s", name,
+                        nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "",
+                        nearest != NULL ? "?" : "");
+}
+
+/* Whether a report as JSON is wanted is known before anything can fail. */
+static bool wants_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0)
+            return true;
+    return false;
 }
 
 static void set_streams(struct lx_cmd *cmd)
 {
     const char *term = getenv("TERM");
-    cmd->json = lx_cmd_flag(cmd, "--json");
+    cmd->json = lx_cmd_flag(cmd, "--json") || cmd->json;
     cmd->terminal = !cmd->json && isatty(STDOUT_FILENO);
     cmd->color =
         cmd->terminal && getenv("NO_COLOR") == NULL && term != NULL && strcmp(term, "dumb") != 0;
@@ -236,8 +188,8 @@ static int run_command(struct lx_cmd *cmd)
         return lx_cmd_help(cmd);
     command = find_command(cmd->args[0]);
     if (command == NULL)
-        return no_command(cmd->args[0]);
-    cmd->name = command->name;
+        return no_command(cmd, cmd->args[0]);
+    cmd->command = command;
     cmd->args++;
     cmd->arg_count--;
     set_streams(cmd);
@@ -271,10 +223,12 @@ int lx_main(int argc, char **argv, char **environment)
         if (strcmp(argv[i], "--") == 0)
             break;
     }
+    cmd.json = wants_json(argc, argv);
     if (lx_config_load(&input, &config, &err) != LX_OK) {
         lx_cmd_fail(&cmd, &err);
         return LX_EXIT_USAGE;
     }
+    lx_config_hide_flags(input.arg_count, argv + 1);
     cmd.config = config;
     cmd.args = config->args;
     cmd.arg_count = config->arg_count;

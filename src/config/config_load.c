@@ -452,6 +452,25 @@ static enum lx_status read_flags(struct flags *flags, struct lx_err *err)
     return LX_OK;
 }
 
+void lx_config_hide_flags(size_t count, char **args)
+{
+    for (size_t i = 0; i < count && strcmp(args[i], "--") != 0; i++) {
+        char *equals = strchr(args[i], '=');
+        if (strncmp(args[i], "--", 2) != 0)
+            continue;
+        size_t size = equals != NULL ? (size_t)(equals - args[i]) : strlen(args[i]);
+        enum lx_setting setting = setting_of_flag((struct lx_str){args[i] + 2, size - 2});
+        char *value = equals != NULL ? equals + 1 : i + 1 < count ? args[i + 1] : NULL;
+        if (setting == LX_SETTING_COUNT || value == NULL)
+            continue;
+        char *scheme = strstr(value, "://"), *at = strrchr(value, '@');
+        if (lx_setting_info(setting)->kind == LX_KIND_SECRET)
+            memset(value, '*', strlen(value));
+        else if (scheme != NULL && at != NULL && at > scheme + 3)
+            memset(scheme + 3, '*', (size_t)(at - scheme - 3));
+    }
+}
+
 /* -- all together -------------------------------------------------------------------------- */
 
 static enum lx_status apply_flags(const struct flags *flags, struct lx_err *err)
