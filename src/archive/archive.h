@@ -14,7 +14,8 @@
  *   rowschema*.c          columns and values between ClickHouse, Parquet and Delta
  *   start.c               checks before anything is done
  *   plan.c                what is to be read, in which batches
- *   batch.c, batch_file.c reading, encoding, uploading one batch
+ *   flight.c              batches on their way, several at once
+ *   batch*.c              reading, encoding, storing one batch
  *   prove.c               reading back; the only maker of proofs and warrants
  *   commit.c              what a batch makes true in the ledger
  *   settle.c, delete.c    which parts may go; guard and delete, which take a warrant
@@ -23,7 +24,9 @@
  *   vacuum*.c             what abandoned batches left in the store
  *   rebuild*.c            a new log out of the files, where it was lost
  *
- * Threads: a run belongs to one thread; its events are told from that thread. */
+ * Threads: a run belongs to one thread; its events are told from that thread. With
+ * options.background it has others, which store and prove files; they ask ClickHouse and the ledger
+ * nothing. Read-ahead is the hot side's (hot_sql.h). */
 #ifndef LX_ARCHIVE_ARCHIVE_H
 #define LX_ARCHIVE_ARCHIVE_H
 
@@ -113,11 +116,18 @@ struct lx_archive_options {
     bool bloom_uuids; /* besides: columns of type UUID, by which single rows are looked up */
 
     struct lx_pool *pool; /* may be NULL */
+    /* Threads that store and prove files while the next rows are read and encoded; 0: the run's own
+     * thread does each in turn. */
+    size_t background;
+    /* Batches that may be under way at once: the next is read while those before it are not
+     * committed yet; 0 and 1: one after the other. */
+    size_t flight;
     struct lx_clock clock;
     struct lx_random random;
     const struct lx_cancel *cancel;
     void (*tell)(void *context, const struct lx_event *event); /* may be NULL */
-    /* Called at each step; a failure stops the run there. May be NULL. */
+    /* Called at each step, one at a time, from whichever of the run's threads takes it; a failure
+     * stops the run there. May be NULL. */
     enum lx_status (*at_step)(void *context, enum lx_step step, struct lx_err *err);
     void *context;
 };
@@ -138,6 +148,7 @@ struct lx_archive_report {
     int64_t kept_rows, kept_segments; /* archived and still hot at the end, though they may go */
     int64_t waiting_rows;             /* archived, hot until they are old enough */
     int64_t first_ms, last_ms;        /* of the run */
+    /* Of the stages, which overlap: reading is what the run waited for rows. */
     int64_t read_ms, encode_ms, upload_ms, prove_ms, commit_ms, delete_ms;
     bool delete_refused;   /* exit status 3: archived, but not deleted */
     struct lx_err refusal; /* why; status LX_OK where nothing was refused */

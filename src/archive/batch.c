@@ -13,7 +13,11 @@ enum lx_status lx_batch_open(struct lx_run *run, const struct lx_plan *plan,
                              const struct lx_batch_plan *what, struct lx_batch *batch,
                              struct lx_err *err)
 {
-    *batch = (struct lx_batch){.run = run, .plan = plan, .what = what, .schema = run->schema};
+    *batch = (struct lx_batch){.run = run,
+                               .plan = plan,
+                               .what = what,
+                               .schema = run->schema,
+                               .table_number = run->table_number};
     batch->schema_json.max = 64 * LX_MIB;
     lx_ledger_new_id(&run->o->random, batch->id);
     batch->fields = lx_calloc(batch->schema->field_count + 1, sizeof *batch->fields);
@@ -154,6 +158,9 @@ static enum lx_status take_rows(struct lx_batch *batch, size_t first_slice,
 {
     const struct lx_column *const *columns = NULL;
     struct lx_run *run = batch->run;
+    lx_files_take_in(run, false);
+    LX_TRY(lx_flight_poll(run->flight, err));
+    LX_TRY(lx_batch_failure(batch, err));
     if (rows->unreadable_row >= 0)
         return unreadable(batch, rows, err);
     if ((size_t)rows->rows > *cap) {
@@ -270,32 +277,33 @@ static enum lx_status check_stored(struct lx_run *run, const struct lx_batch_pla
     return status;
 }
 
-enum lx_status lx_batch_run(struct lx_run *run, const struct lx_plan *plan,
-                            const struct lx_batch_plan *what, struct lx_err *err)
+enum lx_status lx_batch_read(struct lx_batch *batch, struct lx_err *err)
 {
-    struct lx_batch batch;
-    if (what->slice_count == 0)
-        return LX_OK; /* all of it waits for the next plan */
-    LX_TRY(lx_start_writing(run, err));
-    enum lx_status status = lx_batch_open(run, plan, what, &batch, err);
+    LX_TRY(lx_start_writing(batch->run, err));
+    LX_TRY(make_segments(batch, err));
+    LX_TRY(check_stored(batch->run, batch->what, err));
+    LX_TRY(read_all(batch, err));
+    batch->complete = true;
+    return LX_OK;
+}
+
+enum lx_status lx_batch_land(struct lx_batch *batch, struct lx_err *err)
+{
+    struct lx_run *run = batch->run;
+    enum lx_status status = lx_batch_finish_files(batch, err);
+    /* Its rows are of the table that had the name then; what is known of the table is of the one
+     * that has it now. */
+    if (status == LX_OK && batch->table_number != run->table_number)
+        status = lx_err_set(err, LX_E_AGAIN, "the table changed after it was read");
     if (status == LX_OK)
-        status = make_segments(&batch, err);
-    if (status == LX_OK)
-        status = check_stored(run, what, err);
-    if (status == LX_OK)
-        status = read_all(&batch, err);
-    if (status == LX_OK)
-        status = lx_batch_commit(&batch, err);
-    if (status == LX_E_NOTFOUND && err != NULL && err->code == 60)
-        status = LX_E_AGAIN; /* the table was dropped: the next plan says so */
-    if (status == LX_E_AGAIN && batch.file_count > 0)
+        status = lx_batch_commit(batch, err);
+    if (status == LX_E_AGAIN && batch->file_count > 0)
         lx_run_note(
             run, LX_EVENT_WARNING, "nothing is lost or twice; lynex vacuum takes what was uploaded",
             "the table or the ledger changed meanwhile (another run?): %zu uploaded files were "
             "given up",
-            batch.file_count);
+            batch->file_count);
     if (status == LX_OK)
         run->report->batches++;
-    lx_batch_close(&batch);
     return status;
 }

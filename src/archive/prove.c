@@ -79,27 +79,62 @@ static void name_column(const struct lx_run *run, const struct lx_prove_request 
     }
 }
 
-static enum lx_status differs(const struct lx_run *run, const struct lx_prove_request *request,
-                              const struct lx_file_rows *found, int64_t row, struct lx_err *err)
+static struct lx_file_scan_options scan_options(const struct lx_run *run,
+                                                const struct lx_prove_request *request)
 {
-    struct lx_buf key = LX_BUF(2048);
-    char column[LX_MAX_NAME + 16];
-    name_column(run, request, found, row, column, sizeof column);
-    lx_row_text(run, request->schema, found->columns, row, &key);
-    lx_err_set(err, LX_E_MISMATCH,
-               "the proof failed: %s, row %lld, %s: the stored row (%s) hashes to %016llx, "
-               "ClickHouse's row to %016llx",
-               request->key, (long long)(found->first + row), column, lx_buf_cstr(&key),
-               (unsigned long long)found->hashes[row],
-               (unsigned long long)request->hashes[found->first + row]);
-    lx_buf_free(&key);
-    return LX_E_MISMATCH;
+    return (struct lx_file_scan_options){
+        .store = run->o->store,
+        .key = request->key,
+        .size = request->size,
+        .schema = request->schema,
+        .batch = request->batch,
+        .pool = run->o->pool,
+        .memory_bytes = (size_t)run->o->memory_bytes / 2,
+    };
+}
+
+void lx_prove_explain(const struct lx_run *run, const struct lx_prove_request *request,
+                      const struct lx_differs *differs, struct lx_err *err)
+{
+    struct lx_file_scan_options options = scan_options(run, request);
+    struct lx_file_scan *scan = NULL;
+    struct lx_file_rows found = {0};
+    options.first = differs->row;
+    options.last = differs->row + 1;
+    if (lx_file_scan_open(&options, &scan, NULL) == LX_OK &&
+        lx_file_scan_next(scan, &found, NULL) == LX_OK && found.rows == 1) {
+        struct lx_buf key = LX_BUF(2048);
+        char column[LX_MAX_NAME + 16] = "read again it is right";
+        if (found.hashes[0] != request->hashes[differs->row])
+            name_column(run, request, &found, 0, column, sizeof column);
+        lx_row_text(run, request->schema, found.columns, 0, &key);
+        lx_err_set(err, LX_E_MISMATCH,
+                   "the proof failed: %s, row %lld, %s: the stored row (%s) hashes to %016llx, "
+                   "ClickHouse's row to %016llx",
+                   request->key, (long long)differs->row, column, lx_buf_cstr(&key),
+                   (unsigned long long)differs->hash,
+                   (unsigned long long)request->hashes[differs->row]);
+        lx_buf_free(&key);
+    }
+    lx_file_scan_close(scan);
+}
+
+static enum lx_status differ(const struct lx_prove_request *request, struct lx_differs *differs,
+                             int64_t row, uint64_t hash, struct lx_err *err)
+{
+    *differs = (struct lx_differs){.found = true, .row = row, .hash = hash};
+    return lx_err_set(err, LX_E_MISMATCH,
+                      "the proof failed: %s, row %lld: the stored row hashes to %016llx, "
+                      "ClickHouse's row to %016llx",
+                      request->key, (long long)row, (unsigned long long)hash,
+                      (unsigned long long)request->hashes[row]);
 }
 
 /* -- the proof ----------------------------------------------------------------------------- */
 
 static enum lx_status compare(const struct lx_run *run, const struct lx_prove_request *request,
-                              struct lx_file_scan *scan, struct lx_proof *proof, struct lx_err *err)
+                              struct lx_file_scan *scan, struct lx_proof *proof,
+                              struct lx_differs *differs, struct lx_err *err)
 {
     struct lx_file_rows found = {0};
     int64_t next = 0;
@@ -107,7 +142,7 @@ static enum lx_status compare(const struct lx_run *run, const struct lx_prove_re
         LX_TRY(lx_file_scan_next(scan, &found, err));
         if (found.rows == 0)
             break;
-        if (lx_cancel_asked(run->o->cancel))
+        if (lx_run_stopping(run))
             return lx_err_set(err, LX_E_CANCELLED, "interrupted while proving %s", request->key);
         if (found.first != next || found.rows > request->rows - next)
             return lx_err_set(err, LX_E_MISMATCH,
@@ -116,7 +151,7 @@ static enum lx_status compare(const struct lx_run *run, const struct lx_prove_re
                               request->key);
         for (int64_t i = 0; i < found.rows; i++) {
             if (found.hashes[i] != request->hashes[next + i] && !lx_mutant("prove-from-memory"))
-                return differs(run, request, &found, i, err);
+                return differ(request, differs, next + i, found.hashes[i], err);
             proof->sum += found.hashes[i];
             proof->xor ^= found.hashes[i];
         }
@@ -143,8 +178,8 @@ static enum lx_status believe(const struct lx_prove_request *request, struct lx_
     return LX_OK;
 }
 
-enum lx_status lx_prove_file(struct lx_run *run, const struct lx_prove_request *request,
-                             struct lx_proof **out, struct lx_err *err)
+enum lx_status lx_prove_file(const struct lx_run *run, const struct lx_prove_request *request,
+                             struct lx_proof **out, struct lx_differs *differs, struct lx_err *err)
 {
     struct lx_proof *proof = lx_calloc(1, sizeof *proof);
     struct lx_file_scan *scan = NULL;
@@ -152,18 +187,10 @@ enum lx_status lx_prove_file(struct lx_run *run, const struct lx_prove_request *
         lx_proof_free(proof);
         return lx_err_memory(err);
     }
-    const struct lx_file_scan_options options = {
-        .store = run->o->store,
-        .key = request->key,
-        .size = request->size,
-        .schema = request->schema,
-        .batch = request->batch,
-        .pool = run->o->pool,
-        .memory_bytes = (size_t)run->o->memory_bytes / 2,
-    };
+    const struct lx_file_scan_options options = scan_options(run, request);
     enum lx_status status = lx_file_scan_open(&options, &scan, err);
     if (status == LX_OK)
-        status = compare(run, request, scan, proof, err);
+        status = compare(run, request, scan, proof, differs, err);
     if (status != LX_E_CONFLICT && lx_mutant("skip-proof"))
         status = believe(request, proof);
     lx_file_scan_close(scan);

@@ -98,6 +98,8 @@ static enum lx_status pick(struct picking *p, const struct lx_hot_rows *rows, st
 {
     const struct lx_column *const *columns = NULL;
     size_t count = 0;
+    lx_files_take_in(p->r->run, false);
+    LX_TRY(lx_batch_failure(&p->r->batch, err));
     LX_TRY(make_room(p, (size_t)rows->rows, err));
     for (int64_t i = 0; i < rows->rows; i++) {
         if (!take(&p->chunk, rows->hashes[i]))
@@ -186,7 +188,7 @@ static enum lx_status archive_all(struct picking *p, struct lx_err *err)
         LX_TRY(fill(p, &record, &more, err));
         LX_TRY(archive_chunk(p, err));
     }
-    return lx_batch_end_file(&p->r->batch, err);
+    return lx_batch_finish_files(&p->r->batch, err);
 }
 
 static void free_picking(struct picking *p, size_t fields)
@@ -226,6 +228,7 @@ enum lx_status lx_reconcile_late(struct lx_reconcile *r, struct lx_err *err)
         r->batch.segment_count = 1;
         status = archive_all(&p, err);
     }
+    lx_batch_wait(&r->batch);
     r->batch.what = NULL; /* it was ours */
     free_picking(&p, fields);
     return status;

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/civil.h"
+#include "base/task.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,14 +36,24 @@ void lx_run_note(const struct lx_run *run, enum lx_event_kind kind, const char *
     lx_run_tell(run, &event);
 }
 
-enum lx_status lx_run_step(const struct lx_run *run, enum lx_step step, struct lx_err *err)
+bool lx_run_stopping(const struct lx_run *run)
 {
-    if (lx_cancel_asked(run->o->cancel)) {
+    return lx_cancel_asked(run->o->cancel) || lx_cancel_asked(&run->stop);
+}
+
+enum lx_status lx_run_step(struct lx_run *run, enum lx_step step, struct lx_err *err)
+{
+    if (lx_run_stopping(run)) {
         lx_err_set(err, LX_E_CANCELLED, "interrupted before the step \"%s\"", lx_step_name(step));
         lx_err_hint(err, "nothing is half done; the next run goes on from here");
         return LX_E_CANCELLED;
     }
-    return run->o->at_step != NULL ? run->o->at_step(run->o->context, step, err) : LX_OK;
+    if (run->o->at_step == NULL)
+        return LX_OK;
+    pthread_mutex_lock(&run->step_lock);
+    enum lx_status status = run->o->at_step(run->o->context, step, err);
+    pthread_mutex_unlock(&run->step_lock);
+    return status;
 }
 
 int64_t lx_run_ms(const struct lx_run *run)
@@ -181,46 +192,19 @@ void lx_run_free(struct lx_run *run)
     for (size_t i = 0; i < run->checked_count; i++)
         lx_free(run->checked_files[i]);
     lx_free(run->checked_files);
-}
-
-/* A part's slices are archived in order of time: where one failed, its later ones wait for the next
- * plan. */
-static void skip_rest(struct lx_plan *plan, size_t failed)
-{
-    const struct lx_batch_plan *bad = &plan->batches[failed];
-    for (size_t i = failed + 1; i < plan->batch_count; i++) {
-        struct lx_batch_plan *batch = &plan->batches[i];
-        size_t kept = 0;
-        for (size_t s = 0; s < batch->slice_count; s++) {
-            bool skip = false;
-            for (size_t b = 0; b < bad->slice_count && !skip; b++)
-                skip = bad->slices[b].part == batch->slices[s].part;
-            if (skip)
-                batch->rows -= batch->slices[s].rows;
-            else
-                batch->slices[kept++] = batch->slices[s];
-        }
-        batch->slice_count = kept;
-    }
-}
-
-/* While another archiver's guarded mask waits on the server, rows cannot be read: the next plan
- * waits for it, within its bounds. */
-static enum lx_status pending_is_again(enum lx_status status, struct lx_err *err)
-{
-    return status == LX_E_BUSY && err != NULL && strcmp(err->name, "PENDING_DELETE") == 0
-               ? LX_E_AGAIN
-               : status;
+    lx_tasks_destroy(run->tasks);
+    pthread_mutex_destroy(&run->step_lock);
 }
 
 /* One round: everything that the plan holds. *again: the table moved under it. */
 static enum lx_status work_off(struct lx_run *run, struct lx_plan *plan, bool *again,
                                struct lx_err *err)
 {
+    bool moved = false;
     *again = false;
     for (size_t i = 0; i < plan->group_count; i++) {
         enum lx_status status =
-            pending_is_again(lx_reconcile(run, plan, &plan->groups[i], err), err);
+            lx_pending_is_again(lx_reconcile(run, plan, &plan->groups[i], err), err);
         if (status == LX_E_AGAIN)
             *again = true;
         else if (status != LX_OK)
@@ -228,18 +212,8 @@ static enum lx_status work_off(struct lx_run *run, struct lx_plan *plan, bool *a
     }
     if (plan->strangers && *again)
         return LX_OK; /* by content over the whole table: all of it or nothing */
-    for (size_t i = 0; i < plan->batch_count; i++) {
-        enum lx_status status =
-            pending_is_again(lx_batch_run(run, plan, &plan->batches[i], err), err);
-        if (status == LX_E_AGAIN) {
-            *again = true;
-            skip_rest(plan, i);
-            continue;
-        }
-        if (status != LX_OK)
-            return status;
-        LX_TRY(lx_settle_batch(run, &plan->batches[i], err));
-    }
+    LX_TRY(lx_flight_run(run, plan, &moved, err));
+    *again = *again || moved;
     return LX_OK;
 }
 
@@ -339,7 +313,7 @@ static enum lx_status rounds(struct lx_run *run, struct lx_err *err)
         struct lx_plan plan = {0};
         enum lx_status status = lx_run_step(run, LX_STEP_PLAN, err);
         if (status == LX_OK)
-            status = pending_is_again(lx_plan_make(run, &plan, err), err);
+            status = lx_pending_is_again(lx_plan_make(run, &plan, err), err);
         if (status == LX_OK && !told) {
             told = true;
             tell_plan(run, &plan);
@@ -379,7 +353,13 @@ enum lx_status lx_archive_run(const struct lx_archive_options *options,
     struct lx_run run = {.o = options, .report = report};
     *report = (struct lx_archive_report){.first_ms = lx_clock_now(&options->clock)};
     run.started_ms = report->first_ms;
-    enum lx_status status = run_all(&run, err);
+    run.under_way_end = &run.under_way;
+    pthread_mutex_init(&run.step_lock, NULL);
+    enum lx_status status = LX_OK;
+    if (options->background > 0)
+        status = lx_tasks_create(options->background, &run.tasks, err);
+    if (status == LX_OK)
+        status = run_all(&run, err);
     report->last_ms = lx_clock_now(&options->clock);
     if (status == LX_OK)
         lx_err_clear(err);

@@ -5,6 +5,7 @@
 #include "archive/archive.h"
 
 #include <assert.h>
+#include <pthread.h>
 
 /* -- limits -------------------------------------------------------------------------------- */
 
@@ -16,6 +17,7 @@
 #define LX_GUARD_ROWS 2000000     /* rows that one guard reads: it must be fresh when we delete */
 #define LX_MASK_PARTS 8           /* parts in one mask */
 #define LX_MAX_NAMES_TRIED 1000   /* names of one second that others may have taken */
+#define LX_FLIGHT_BATCHES 4       /* batches that are read and not yet committed, at most */
 
 /* -- the run ------------------------------------------------------------------------------- */
 
@@ -54,6 +56,15 @@ struct lx_run {
     bool said_elsewhere;
     bool no_more_deletes; /* refused once: not asked again in this run */
     struct lx_err undone; /* why the last delete that left its rows did so; LX_OK: none did */
+    int table_number;     /* grows when another table has the place, or its columns changed */
+
+    /* Files that are stored and proven in the background, in the order they were handed over. */
+    struct lx_tasks *tasks; /* NULL: each at once, by the run's own thread */
+    struct lx_batch_file *under_way, **under_way_end;
+    size_t under_way_memory;
+    struct lx_flight *flight; /* batches of the plan that is worked off; NULL: none is */
+    struct lx_cancel stop;    /* the run has failed: what is under way need not be finished */
+    pthread_mutex_t step_lock;
 };
 
 void lx_run_free(struct lx_run *run); /* what it owns */
@@ -63,8 +74,10 @@ void lx_run_note(const struct lx_run *run, enum lx_event_kind kind, const char *
                  const char *format, ...) LX_PRINTF(4, 5);
 /* Counts bytes that were read, and waits as long as max_read_bytes asks. */
 LX_MUST_CHECK enum lx_status lx_run_pace(struct lx_run *run, int64_t bytes, struct lx_err *err);
-LX_MUST_CHECK enum lx_status lx_run_step(const struct lx_run *run, enum lx_step step,
-                                         struct lx_err *err);
+/* From any of the run's threads. */
+LX_MUST_CHECK enum lx_status lx_run_step(struct lx_run *run, enum lx_step step, struct lx_err *err);
+/* From any thread: is the run to end? */
+bool lx_run_stopping(const struct lx_run *run);
 /* Remembers whether ClickHouse refused, for settle; hands the status on. */
 enum lx_status lx_run_asked(struct lx_run *run, enum lx_status status);
 /* A segment that was archived from another replica of the table: this one may lag behind, so what
@@ -205,13 +218,26 @@ struct lx_prove_request {
         *plan; /* where the rows came from: to name the column that differs */
 };
 
+/* The first row that is not what ClickHouse hashed. */
+struct lx_differs {
+    bool found;
+    int64_t row;
+    uint64_t hash; /* of the stored row */
+};
+
 /* The values of a row's sorting key, appended for messages; best effort. */
 void lx_row_text(const struct lx_run *run, const struct lx_row_schema *schema,
                  const struct lx_column *const *columns, int64_t row, struct lx_buf *text);
 
-LX_MUST_CHECK enum lx_status lx_prove_file(struct lx_run *run,
+/* From any thread. Where a row differs, `differs` says which, and lx_prove_explain more. */
+LX_MUST_CHECK enum lx_status lx_prove_file(const struct lx_run *run,
                                            const struct lx_prove_request *request,
-                                           struct lx_proof **proof, struct lx_err *err);
+                                           struct lx_proof **proof, struct lx_differs *differs,
+                                           struct lx_err *err);
+/* On the run's thread: reads the row again, in the store and in ClickHouse, and says in `err` which
+ * column differs. */
+void lx_prove_explain(const struct lx_run *run, const struct lx_prove_request *request,
+                      const struct lx_differs *differs, struct lx_err *err);
 void lx_proof_free(struct lx_proof *proof);
 const char *lx_proof_key(const struct lx_proof *proof);
 /* What the file's rows sum to, as found in the file. */
@@ -231,12 +257,27 @@ const struct lx_segment *lx_warrant_segment(const struct lx_warrant *warrant, si
 LX_MUST_CHECK enum lx_status lx_warrant_holds(struct lx_run *run, const struct lx_warrant *warrant,
                                               bool *holds, struct lx_err *err);
 
-/* -- batch.c, commit.c --------------------------------------------------------------------- */
+/* -- flight.c ------------------------------------------------------------------------------ */
 
-/* Reads, encodes, uploads, proves and commits one batch. LX_E_AGAIN: the table moved, or another
- * writer was faster; nothing was committed, plan again. */
-LX_MUST_CHECK enum lx_status lx_batch_run(struct lx_run *run, const struct lx_plan *plan,
-                                          const struct lx_batch_plan *batch, struct lx_err *err);
+/* Batches on their way: one is read while those before it are stored, proven and, in the plan's
+ * order, committed. */
+struct lx_flight;
+
+/* Reads, stores, proves, commits and settles the plan's batches. *again: the table moved under some
+ * of them, or another writer was faster: plan again. */
+LX_MUST_CHECK enum lx_status lx_flight_run(struct lx_run *run, struct lx_plan *plan, bool *again,
+                                           struct lx_err *err);
+/* Between two blocks of rows: commits what is ready. */
+LX_MUST_CHECK enum lx_status lx_flight_poll(struct lx_flight *flight, struct lx_err *err);
+
+/* While another archiver's guarded mask waits on the server, rows cannot be read: the next plan
+ * waits for it, within its bounds. */
+static inline enum lx_status lx_pending_is_again(enum lx_status status, const struct lx_err *err)
+{
+    return status == LX_E_BUSY && err != NULL && strcmp(err->name, "PENDING_DELETE") == 0
+               ? LX_E_AGAIN
+               : status;
+}
 
 /* -- delete.c ------------------------------------------------------------------------------ */
 

@@ -56,6 +56,7 @@ enum lx_status lx_start_again(struct lx_run *run, bool *same, struct lx_err *err
         *same = run->source != NULL && strcmp(run->source, source) == 0 &&
                 strcmp(run->schema->id, schema->id) == 0 && same_replica(run, table);
         if (!*same) {
+            run->table_number++;
             /* Older pointers to the schema live on in batches: it moves to the cache. */
             if (run->schema != NULL) {
                 struct lx_row_schema **grown = lx_realloc(

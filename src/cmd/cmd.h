@@ -81,6 +81,8 @@ LX_MUST_CHECK enum lx_status lx_cmd_open_ledger(struct lx_cmd *cmd, struct lx_er
 /* cmd->database and cmd->table, out of ARCHIVE_TABLE. */
 LX_MUST_CHECK enum lx_status lx_cmd_split_table(struct lx_cmd *cmd, struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_cmd_open_clickhouse(struct lx_cmd *cmd, struct lx_err *err);
+/* ARCHIVE_THREADS, or one a processor; the thread that asks is one of them. */
+int64_t lx_cmd_threads(const struct lx_config *config);
 LX_MUST_CHECK enum lx_status lx_cmd_open_pool(struct lx_cmd *cmd, struct lx_err *err);
 void lx_cmd_close(struct lx_cmd *cmd);
 

@@ -16,6 +16,9 @@
 
 #define LOGGER "lynex.archiver"
 #define PROGRESS_MS 200
+/* Files that are stored and proven at once: they wait for the store more than they work. */
+#define BACKGROUND_THREADS 4
+#define FLIGHT 3 /* batches under way: one is read, one proven, one committed */
 
 /* -- events -------------------------------------------------------------------------------- */
 
@@ -407,6 +410,8 @@ void lx_archive_options_fill(const struct lx_cmd *cmd, struct lx_telling *t,
                   : c->effort == LX_SET_EFFORT_SMALL ? LX_PARQUET_SMALL
                                                      : LX_PARQUET_BALANCED,
         .pool = cmd->pool,
+        .background = lx_cmd_threads(c) > 1 ? BACKGROUND_THREADS : 0,
+        .flight = lx_cmd_threads(c) > 1 ? FLIGHT : 1,
         .clock = cmd->clock,
         .random = cmd->random,
         .cancel = cmd->cancel,

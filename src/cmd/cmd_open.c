@@ -123,8 +123,7 @@ enum lx_status lx_cmd_split_table(struct lx_cmd *cmd, struct lx_err *err)
     return cmd->database != NULL && cmd->table != NULL ? LX_OK : lx_err_memory(err);
 }
 
-/* The thread that asks is one of them. */
-static int64_t threads_of(const struct lx_config *config)
+int64_t lx_cmd_threads(const struct lx_config *config)
 {
     return config->threads != 0 ? config->threads : sysconf(_SC_NPROCESSORS_ONLN);
 }
@@ -197,7 +196,7 @@ enum lx_status lx_cmd_open_clickhouse(struct lx_cmd *cmd, struct lx_err *err)
         .table = cmd->table,
         .time_column = c->time_column,
         .mutations = c->delete_mode == LX_SET_DELETE_MUTATION,
-        .read_ahead = threads_of(c) > 1 ? (size_t)c->memory / READ_AHEAD_SHARE : 0,
+        .read_ahead = lx_cmd_threads(c) > 1 ? (size_t)c->memory / READ_AHEAD_SHARE : 0,
         .clock = cmd->clock,
         .random = cmd->random,
         .cancel = cmd->cancel,
@@ -207,7 +206,7 @@ enum lx_status lx_cmd_open_clickhouse(struct lx_cmd *cmd, struct lx_err *err)
 
 enum lx_status lx_cmd_open_pool(struct lx_cmd *cmd, struct lx_err *err)
 {
-    int64_t threads = threads_of(cmd->config);
+    int64_t threads = lx_cmd_threads(cmd->config);
     if (cmd->pool != NULL)
         return LX_OK;
     return lx_pool_create(threads > 1 ? (size_t)threads - 1 : 0, &cmd->pool, err);

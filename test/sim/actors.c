@@ -227,6 +227,7 @@ static void choose_options(struct sim_actor *actor, bool final)
         .max_delete_rows = sim_chance(rng, 5) ? 1 + sim_below(rng, 5) : 0,
         .file_bytes = LX_MIB,
         .memory_bytes = 8 * LX_MIB,
+        .flight = 1 + (size_t)(sim->seed + (uint64_t)actor->number) % 3,
         .delete_wait_ms = 20000,
         .ttl_margin_days = sim_below(rng, 4),
         .profile = LX_PARQUET_COMPACT,
