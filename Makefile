@@ -3,6 +3,7 @@
 #   make setup    install what building and the demo need      make bench    benchmarks against peers
 #   make demo     see the main job in a minute                 make install  into PREFIX (/usr/local)
 #   make test     set up and pass all tests                    make sim      100,000 simulated histories
+#   make torture  kills and faults on real servers, 10 minutes
 #   make fuzz     libFuzzer on every parser                    make bench-parquet  our Parquet files against peers'
 #   make coverage lines and branches that tests pass          make clean    remove what was built
 BUILD ?= build
@@ -30,6 +31,12 @@ SIM_SEEDS ?= 100000
 SIM_FIRST ?= 0
 sim:
 	@test/sim/run $(SIM_SEEDS) $(SIM_FIRST)
+
+# Archivers killed, stopped and cheated on real servers: TORTURE_MINUTES, TORTURE_SEED (docs/reliability.md).
+TORTURE_MINUTES ?= 10
+torture:
+	@scripts/setup test
+	@TORTURE_MINUTES=$(TORTURE_MINUTES) test/torture/run
 
 lint:
 	@scripts/lint
@@ -61,4 +68,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-*
 
-.PHONY: all setup demo test sim lint bench install clean fuzz coverage bench-parquet
+.PHONY: all setup demo test sim torture lint bench install clean fuzz coverage bench-parquet

@@ -137,7 +137,7 @@ static enum lx_status list_page(struct lx_s3 *s3, struct listing *l, const char 
     struct lx_buf xml = LX_BUF(LX_S3_MAX_PAGE);
     struct lx_s3_answer answer;
     struct lx_s3_call call = {.method = "GET", .action = "s3:ListBucket", .out = &xml};
-    char count[16];
+    char count[16], code[64];
     snprintf(count, sizeof count, "%d", LX_S3_PAGE_KEYS);
     if (token->len > 0)
         call.params[call.param_count++] =
@@ -151,6 +151,9 @@ static enum lx_status list_page(struct lx_s3 *s3, struct listing *l, const char 
     l->seen = 0;
     atomic_fetch_add(&s3->lists, 1);
     enum lx_status status = lx_s3_do(s3, &call, &answer, err);
+    if (status == LX_OK && lx_s3_xml_text(lx_buf_view(&xml), "Code", code, sizeof code))
+        status = lx_err_set(err, LX_E_BUSY, "listing %s: the store answered 200 and an error: %s",
+                            s3->bucket, code); /* a list of keys has no such element */
     if (status == LX_OK)
         status = lx_s3_parse_page(lx_buf_view(&xml), list_entry, l, token, err);
     l->empty = l->seen == 0 ? l->empty + 1 : 0;

@@ -146,6 +146,7 @@ s3_case "a session that expires between upload and commit" 1 ExpiredToken AWS_SE
 s3_case "a session that expires between delete and record" 1 ExpiredToken AWS_SESSION_TOKEN -- 'PUT /_delta_log/0+1.json s3 403 ExpiredToken'
 s3_case "an object that is frozen" 1 InvalidObjectState restore-object -- 'GET /events/ s3 403 InvalidObjectState'
 s3_case "a right that is missing for the commit" 1 AccessDenied s3:PutObject "lynex iam" -- 'PUT /_delta_log/0 s3 403 AccessDenied'
+s3_case "a listing that fails behind its 200" 1 "answered 200 and an error: InternalError" -- 'GET [?&]list-type= nth=1 s3 200 InternalError'
 s3_case "no right to delete" 0 -- 'DELETE . s3 403 AccessDenied'
 s3_case "a listed file that is gone at the delete" 4 "the store does not have it" "stay in ClickHouse" -- 'HEAD /events/ s3 404 NoSuchKey'
 

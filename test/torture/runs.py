@@ -47,21 +47,21 @@ class Plan:
 
     def death(self, rng, stats):
         dice = rng.random()
-        if dice < 0.50:
+        if dice < 0.42:
             name = min(rng.sample(STEPS, 9), key=lambda s: stats.kills[s])
             self.step = 'kill@%s#%d' % (name, rng.choice([1, 1, 1, 1, 2]))
-        elif dice < 0.68:
+        elif dice < 0.53:
             self.kill_after = rng.choice([rng.uniform(0.02, 0.3), rng.uniform(0.1, 1.0)])
-        elif dice < 0.74:
+        elif dice < 0.59:
             self.pause, self.step = True, 'pause@%s#%d' % (rng.choice(STEPS), rng.choice([1, 1, 2]))
             self.after_pause = rng.choice([None, rng.uniform(0, 0.5)])
-        elif dice < 0.91:
+        elif dice < 0.92:
             name = min(rng.sample(sorted(POINTS), 6), key=lambda p: stats.kills[p])
             self.set_point(rng, name)
-        if not self.pause and dice < 0.91 and self.kill_after is None and rng.random() < 0.8:
+        if not self.pause and dice < 0.92 and self.kill_after is None and rng.random() < 0.8:
             self.kill_after = rng.uniform(3.0, 9.0)  # where it does not come so far
-        if self.point is None and rng.random() < 0.3:  # comes once in fifty versions: whoever is there
-            self.set_point(rng, rng.choice(['checkpoint', 'last checkpoint']))
+        if self.point is None and rng.random() < 0.6:  # comes once in fifty versions: whoever is there
+            self.set_point(rng, min(['last checkpoint', 'checkpoint'], key=lambda p: stats.kills[p]))
         if self.point and self.point[0].startswith('vacuum') or dice > 0.96:
             self.command = ['vacuum', '--yes', '--min-age', '0']
             if rng.random() < 0.5:
@@ -70,7 +70,7 @@ class Plan:
     def set_point(self, rng, name):
         side, rule = POINTS[name]
         acted = rng.random() < 0.5
-        self.point = (name, side, '%s nth=%d stall seconds=60%s' % (rule, rng.choice([1, 1, 2]),
+        self.point = (name, side, '%s nth=%d stall seconds=60%s' % (rule, 1 if 'checkpoint' in name else rng.choice([1, 1, 1, 2]),
                                                                     ' after' if acted else ''), acted)
 
     def choose_settings(self, rng, chapter):
@@ -85,6 +85,10 @@ class Plan:
             self.settings['ARCHIVE_PARQUET'] = 'compat'
         if rng.random() < 0.03:
             self.settings['ARCHIVE_MODE'] = 'soak'
+        if self.point and self.point[0] in ('drop sent', 'mask sent', 'apply sent'):
+            self.settings.update({'DELETE_AFTER_ARCHIVE': 'true', 'ARCHIVE_DELETE_MODE': 'auto'})
+        elif self.point and self.point[0] == 'hashes sent':
+            self.settings['DELETE_AFTER_ARCHIVE'] = 'false'
         if chapter % 3 == 2 and rng.random() < 0.3:
             self.settings['ARCHIVE_MAX_DELETE_ROWS'] = 10
 
@@ -103,7 +107,7 @@ class Slot(threading.Thread):
 
     def __init__(self, campaign, number, rng):
         super().__init__(daemon=True)
-        self.campaign, self.number, self.rng = campaign, number, rng
+        self.campaign, self.number, self.rng, self.process = campaign, number, rng, None
         base = os.path.join(campaign.dir, 'proxy%d' % number)
         self.proxies = {'store': Proxy(campaign.gateway.port, base + '.store'),
                         'house': Proxy(campaign.house.port, base + '.house')}
@@ -146,8 +150,10 @@ class Slot(threading.Thread):
             out.flush()
             process = subprocess.Popen([campaign.lynex, *plan.command], stdout=out, stderr=subprocess.STDOUT,
                                        env=self.environment(plan, home), cwd=home)
+        self.process = process
         killed = self.watch(process, plan, began)
         status = process.wait()
+        self.process = None
         self.ended(plan, status, killed, base, began)
         if os.listdir(home):
             campaign.violation('run %05d left files behind on its machine: %s' % (number, os.listdir(home)))

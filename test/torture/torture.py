@@ -16,10 +16,12 @@ import collections
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
 import time
+import traceback
 
 import faults
 import runs
@@ -307,6 +309,8 @@ class Campaign:
             self.gate.end()
             self.seconds = time.monotonic() - started
             for slot in slots:
+                if slot.process is not None:
+                    slot.process.kill()
                 for proxy in slot.proxies.values():
                     proxy.close()
 
@@ -392,12 +396,17 @@ def missing(campaign):
             yield 'only %d kills at "%s" with a batch in flight, not %d' % (batch[name], name, each)
 
 
+def ended_from_outside(*_):
+    sys.exit('ended by a signal')
+
+
 def main():
+    signal.signal(signal.SIGTERM, ended_from_outside)
     campaign = Campaign()
     print('TORTURE_SEED=%d TORTURE_SECONDS=%d' % (campaign.seed, campaign.seconds), flush=True)
     try:
         campaign.play()
-    except Exception as error:
+    except BaseException as error:
         campaign.violation('the harness failed: %r' % error)
         raise
     finally:
@@ -411,4 +420,11 @@ def main():
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    try:
+        result = main()
+    except BaseException:
+        traceback.print_exc()
+        result = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(result)  # threads that wait for ever do not matter any more
