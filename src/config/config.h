@@ -169,8 +169,8 @@ struct lx_config_input {
 LX_MUST_CHECK enum lx_status lx_config_load(const struct lx_config_input *input,
                                             struct lx_config **config, struct lx_err *err);
 void lx_config_free(struct lx_config *config); /* NULL is fine; secrets are erased */
-/* Overwrites secrets among the arguments, which `ps` shows to everybody, once they were read: values
- * of secret flags, and what stands before the '@' of a URL. */
+/* Overwrites secrets among the arguments, which `ps` shows to everybody, once they were read: the
+ * values of secret flags, and what stands before the '@' of a URL. */
 void lx_config_hide_flags(size_t count, char **args);
 
 /* "flag", "environment", ".env:12" (the file's path as found), "default". */
