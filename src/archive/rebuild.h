@@ -46,7 +46,7 @@ struct lx_rebuild_options {
     struct lx_store *store;
     const char *prefix;
     const char *database, *table; /* whose archive it is to be */
-    const char *time_column; /* for files that do not say */
+    const char *time_column;      /* for files that do not say */
     const char *who;
     const char *const *leave; /* paths that are left out */
     size_t leave_count;
@@ -76,6 +76,10 @@ struct lx_rebuild_report {
 LX_MUST_CHECK enum lx_status lx_rebuild(const struct lx_rebuild_options *options,
                                         struct lx_rebuild_report *report, struct lx_err *err);
 void lx_rebuild_report_free(struct lx_rebuild_report *report);
+
+/* Is a segment of this source one of a rebuilt log, whose rows nobody has compared with ClickHouse
+ * yet? */
+bool lx_rebuild_is_guess(const char *source);
 
 /* Is there anything in _delta_log/ that is a log, or was one? LX_E_REFUSED, with what was found.
  * For callers whose log may be too broken to be opened. */

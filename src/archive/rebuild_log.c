@@ -6,6 +6,11 @@
 
 #define REBUILT "rebuilt" /* in place of a UUID, and of a partition */
 
+bool lx_rebuild_is_guess(const char *source)
+{
+    return lx_str_ends(lx_str_of(source), LX_STR("/" REBUILT));
+}
+
 struct writing {
     const struct lx_rebuild_options *o;
     const struct lx_rebuild_report *report;

@@ -24,14 +24,17 @@ enum lx_exit {
     LX_EXIT_INTERRUPTED = 130
 };
 
+struct lx_command;
+
 struct lx_cmd {
-    const char *name; /* of the command */
+    const struct lx_command *command; /* NULL before it is known */
     const struct lx_config *config;
     struct lx_log log;
     struct lx_clock clock;
     struct lx_random random;
     struct lx_cancel *cancel;
     bool json;     /* --json */
+    bool reported; /* a JSON document was printed */
     bool terminal; /* stdout is one */
     bool color;    /* it understands colours, and NO_COLOR is not set */
     /* Arguments behind the command's name: flags that are no settings, and operands. */
@@ -88,11 +91,17 @@ void lx_cmd_close(struct lx_cmd *cmd);
 
 /* -- saying -------------------------------------------------------------------------------- */
 
-/* Prints an error for people on stderr and returns the exit status that goes with it. */
-int lx_cmd_fail(const struct lx_cmd *cmd, const struct lx_err *err);
+/* Prints an error for people on stderr and returns the exit status that goes with it. With --json,
+ * where no document was printed yet, {"error": …} goes to stdout: a program that asked for JSON
+ * gets JSON whatever happens. */
+int lx_cmd_fail(struct lx_cmd *cmd, const struct lx_err *err);
 int lx_cmd_exit_of(const struct lx_err *err);
+/* The same for wrong usage. `hint`: what to do. */
+int lx_cmd_usage(struct lx_cmd *cmd, const char *hint, const char *format, ...) LX_PRINTF(3, 4);
+/* {"status", "text", "what_to_do"}, null for LX_OK: what documents hold as "error". */
+json_t *lx_cmd_error_json(const struct lx_err *err);
 /* Prints a JSON document, takes the reference. */
-int lx_cmd_print_json(json_t *document);
+int lx_cmd_print_json(struct lx_cmd *cmd, json_t *document);
 
 /* -- the commands -------------------------------------------------------------------------- */
 

@@ -1,5 +1,7 @@
 /* lynex archive: one run of the main job, told as users know it: the marks and words of the log
  * lines are what they search for, so they stay as they are. */
+#include "archive/pending.h"
+
 #include "cmd/cmd.h"
 
 #include "base/alloc.h"
@@ -88,11 +90,21 @@ static void say_hinted(struct lx_telling *t, enum lx_log_level level, const char
     say(t, level, line);
 }
 
+/* On a terminal as in the tables; in a log plain, as programs and those who search know it. */
+static void count_text(const struct lx_telling *t, int64_t count, char text[LX_SHORT_TEXT])
+{
+    if (t->cmd->terminal)
+        lx_text_count(count, text);
+    else
+        snprintf(text, LX_SHORT_TEXT, "%lld", (long long)count);
+}
+
 static void tell(void *context, const struct lx_event *event)
 {
     struct lx_telling *t = context;
     char line[LX_MAX_NAME * 4 + 64];
-    long long rows = (long long)event->rows;
+    char rows[LX_SHORT_TEXT], total[LX_SHORT_TEXT];
+    count_text(t, event->rows, rows);
     if (t->watch != NULL)
         t->watch->look(t->watch->context, event, t->report);
     switch (event->kind) {
@@ -104,19 +116,20 @@ static void tell(void *context, const struct lx_event *event)
     case LX_EVENT_PROGRESS: draw_progress(t, event->rows); return;
     case LX_EVENT_FOUND:
         t->total = event->rows;
-        snprintf(line, sizeof line, "📦 Found %lld events to archive", rows);
+        snprintf(line, sizeof line, "📦 Found %s events to archive", rows);
         break;
     case LX_EVENT_PART:
-        snprintf(line, sizeof line, "   part %s: %lld of %lld rows, %s", event->text, rows,
-                 (long long)event->total, event->more);
+        count_text(t, event->total, total);
+        snprintf(line, sizeof line, "   part %s: %s of %s rows, %s", event->text, rows, total,
+                 event->more);
         break;
     case LX_EVENT_NOTHING: snprintf(line, sizeof line, "✅ No events to archive"); break;
     case LX_EVENT_UPLOADED: snprintf(line, sizeof line, "✅ Uploaded to %s", event->location); break;
     case LX_EVENT_DELETED:
-        snprintf(line, sizeof line, "🗑️  Deleted %lld events from ClickHouse", rows);
+        snprintf(line, sizeof line, "🗑️  Deleted %s events from ClickHouse", rows);
         break;
     case LX_EVENT_ARCHIVED:
-        snprintf(line, sizeof line, "✅ Archived %lld events to %s", rows, t->where);
+        snprintf(line, sizeof line, "✅ Archived %s events to %s", rows, t->where);
         break;
     default: return;
     }
@@ -234,7 +247,23 @@ static void print_summary(const struct lx_cmd *cmd, const struct lx_archive_repo
         printf("  %s\n", stages);
 }
 
-static void print_plan(const struct lx_cmd *cmd, const struct lx_archive_report *r)
+/* What a run would learn only from its first delete. */
+enum right { RIGHT_UNKNOWN, RIGHT_THERE, RIGHT_MISSING };
+
+static enum right ask_right(struct lx_cmd *cmd)
+{
+    struct lx_pending_server server = {0};
+    struct lx_err ignored = LX_ERR_INIT;
+    enum right right = RIGHT_UNKNOWN;
+    if (cmd->config->delete_after && cmd->config->mode != LX_SET_SOAK &&
+        lx_pending_server_look(cmd->hot_sql, &server, &ignored) == LX_OK && server.asked_right)
+        right = server.may_delete ? RIGHT_THERE : RIGHT_MISSING;
+    lx_pending_server_free(&server);
+    return right;
+}
+
+static void print_plan(const struct lx_cmd *cmd, const struct lx_archive_report *r,
+                       enum right right)
 {
     char cutoff[LX_TIME_TEXT];
     struct lx_table table;
@@ -255,9 +284,14 @@ static void print_plan(const struct lx_cmd *cmd, const struct lx_archive_report 
     if (r->null_rows > 0)
         add_count(&table, "rows without a time, which stay", r->null_rows);
     print_table(cmd, &table);
+    if (right == RIGHT_MISSING)
+        printf(
+            "⚠️  the right ALTER DELETE is missing: all of it would be archived, and nothing "
+            "deleted\n  what to do: lynex iam prints the GRANT\n");
 }
 
-static json_t *report_json(const struct lx_archive_report *r, const struct lx_err *err, bool dry)
+static json_t *report_json(const struct lx_archive_report *r, const struct lx_err *err, bool dry,
+                           enum right right)
 {
     char cutoff[LX_TIME_TEXT], first[LX_TIME_TEXT];
     lx_time_iso(r->cutoff * 1000, cutoff);
@@ -288,6 +322,10 @@ static json_t *report_json(const struct lx_archive_report *r, const struct lx_er
         json = NULL;
     } else {
         json_object_set(json, "stage_milliseconds", stages);
+        if (dry)
+            json_object_set_new(json, "may_delete",
+                                right == RIGHT_UNKNOWN ? json_null()
+                                                       : json_boolean(right == RIGHT_THERE));
         if (r->cutoff == 0) /* it did not come so far */
             json_object_set_new(json, "cutoff", json_null());
         const struct lx_err *why = err->status != LX_OK ? err : &r->refusal;
@@ -496,10 +534,12 @@ int lx_cmd_archive(struct lx_cmd *cmd)
     lx_telling_init(&t, cmd,
                     cmd->config->target.is_directory ? cmd->config->target.directory : NULL);
     enum lx_status status = lx_archive_told(&t, dry_run, &report, &err);
-    if (cmd->json && lx_cmd_print_json(report_json(&report, &err, dry_run)) != LX_EXIT_DONE)
+    enum right right = dry_run && status == LX_OK ? ask_right(cmd) : RIGHT_UNKNOWN;
+    if (cmd->json &&
+        lx_cmd_print_json(cmd, report_json(&report, &err, dry_run, right)) != LX_EXIT_DONE)
         return LX_EXIT_FAILED;
     if (!cmd->json && status == LX_OK && dry_run)
-        print_plan(cmd, &report);
+        print_plan(cmd, &report, right);
     else if (cmd->terminal && status == LX_OK)
         print_summary(cmd, &report);
     else if (!cmd->json && status == LX_OK)

@@ -79,7 +79,8 @@ static void take_commit(struct auditing *a)
     a->deletes++;
     a->rows += rows;
     if (a->removed > 0)
-        snprintf(files, sizeof files, "%lld files of the archive", (long long)a->removed);
+        snprintf(files, sizeof files, "%lld file%s of the archive", (long long)a->removed,
+                 lx_text_s(a->removed));
     if (json_array_size(guard) == 0)
         add_line(a, info, files, "-", rows, "", "");
     json_array_foreach(guard, i, part) add_part(a, info, part);
@@ -120,14 +121,15 @@ static int report(struct lx_cmd *cmd, struct auditing *a)
     struct lx_buf text = LX_BUF(256 * LX_MIB);
     char rows[LX_SHORT_TEXT];
     if (cmd->json)
-        return lx_cmd_print_json(json_pack("{s:I,s:I,s:O}", "deletes", (json_int_t)a->deletes,
-                                           "rows", (json_int_t)a->rows, "commits", a->list));
+        return lx_cmd_print_json(cmd, json_pack("{s:I,s:I,s:O}", "deletes", (json_int_t)a->deletes,
+                                                "rows", (json_int_t)a->rows, "commits", a->list));
     if (a->deletes > 0 && lx_table_print(&a->table, 0, cmd->color, &text) == LX_OK)
         lx_print(&text);
     lx_buf_free(&text);
     lx_text_count(a->rows, rows);
-    printf("%s%lld deletes, %s rows left ClickHouse%s\n", lx_color(cmd->color, LX_COLOR_BOLD),
-           (long long)a->deletes, rows, lx_color(cmd->color, LX_COLOR_NONE));
+    printf("%s%lld delete%s, %s row%s left ClickHouse%s\n", lx_color(cmd->color, LX_COLOR_BOLD),
+           (long long)a->deletes, lx_text_s(a->deletes), rows, lx_text_s(a->rows),
+           lx_color(cmd->color, LX_COLOR_NONE));
     return LX_EXIT_DONE;
 }
 
@@ -141,14 +143,14 @@ int lx_cmd_audit(struct lx_cmd *cmd)
     if (!lx_cmd_args_done(cmd, 0))
         return LX_EXIT_USAGE;
     if (since != NULL && !lx_time_parse(lx_str_of(since), &a.since_ms)) {
-        fprintf(stderr, "lynex: --since %s: a date (2026-01-31) or a time (2026-01-31T12:00:00)\n",
-                since);
-        return LX_EXIT_USAGE;
+        return lx_cmd_usage(cmd, "lynex audit --since 2026-01-31, or 2026-01-31T12:00:00",
+                            "--since %s is no date", since);
     }
     if (lx_cmd_open_ledger(cmd, &err) != LX_OK)
         return lx_cmd_fail(cmd, &err);
     a.list = json_array();
     lx_table_init(&a.table, sizeof heads / sizeof heads[0]);
+    a.table.width = lx_terminal_width();
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
         lx_table_add(&a.table, "%s", heads[i]);
     int64_t newest = lx_ledger_state(cmd->ledger)->version;

@@ -34,7 +34,7 @@ int lx_cmd_config(struct lx_cmd *cmd)
     if (!lx_cmd_args_done(cmd, 0))
         return LX_EXIT_USAGE;
     if (cmd->json)
-        return lx_cmd_print_json(config_json(cmd->config, only_set));
+        return lx_cmd_print_json(cmd, config_json(cmd->config, only_set));
     enum lx_status status = markdown  ? lx_config_markdown(&text)
                             : example ? lx_config_env_example(&text)
                             : man     ? lx_config_man(&text)

@@ -406,8 +406,8 @@ int lx_cmd_demo(struct lx_cmd *cmd)
         return LX_EXIT_USAGE;
     if (rows != NULL &&
         (!lx_str_to_i64(lx_str_of(rows), &d.rows) || d.rows < 1 || d.rows > MAX_ROWS)) {
-        fprintf(stderr, "lynex: --rows %s: a number from 1 to %d\n", rows, MAX_ROWS);
-        return LX_EXIT_USAGE;
+        return lx_cmd_usage(cmd, "lynex demo --rows 500000", "--rows %s: a number from 1 to %d",
+                            rows, MAX_ROWS);
     }
     int64_t started = lx_clock_monotonic(&cmd->clock);
     enum lx_status status = make_directory(&d, dir, &err);

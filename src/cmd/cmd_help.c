@@ -47,8 +47,7 @@ int lx_cmd_help(struct lx_cmd *cmd)
                 return LX_EXIT_DONE;
             }
     if (cmd->arg_count > 0 && cmd->args[0][0] != '-' && strcmp(cmd->args[0], "help") != 0) {
-        fprintf(stderr, "lynex: there is no command %s\n  what to do: lynex help\n", cmd->args[0]);
-        return LX_EXIT_USAGE;
+        return lx_cmd_usage(cmd, "lynex help", "there is no command %s", cmd->args[0]);
     }
     help_all();
     return LX_EXIT_DONE;

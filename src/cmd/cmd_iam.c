@@ -45,16 +45,16 @@ int lx_cmd_iam(struct lx_cmd *cmd)
         return LX_EXIT_USAGE;
     json_t *document = cmd->config->target.is_directory ? NULL : policy(cmd->config);
     if (grant(cmd, &sql) != LX_OK) {
-        fprintf(stderr, "lynex: the names are too long\n");
         json_decref(document);
-        return LX_EXIT_FAILED;
+        return lx_cmd_usage(cmd, "check CLICKHOUSE_DATABASE and ARCHIVE_TABLE",
+                            "the names are too long");
     }
     int status = LX_EXIT_DONE;
     if (cmd->json) {
         json_t *both = json_pack("{s:s}", "grant", lx_buf_cstr(&sql));
         if (both != NULL && document != NULL)
             json_object_set(both, "policy", document);
-        status = lx_cmd_print_json(both);
+        status = lx_cmd_print_json(cmd, both);
     } else {
         if (document != NULL) {
             printf("# S3: the policy of the user whose keys lynex has\n");

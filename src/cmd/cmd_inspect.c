@@ -154,6 +154,7 @@ static enum lx_status print_columns(const struct lx_cmd *cmd, const struct lx_pa
                                         ">B/ROW", ">NULLS", ">BLOOM",    "INDEX"};
     struct lx_table table;
     lx_table_init(&table, sizeof heads / sizeof heads[0]);
+    table.width = lx_terminal_width();
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
         lx_table_add(&table, "%s", heads[i]);
     for (size_t leaf = 0; leaf < m->schema.leaf_count; leaf++)
@@ -169,6 +170,7 @@ static enum lx_status print_groups(const struct lx_cmd *cmd, const struct lx_par
     struct lx_table table;
     char rows[LX_SHORT_TEXT], raw[LX_SHORT_TEXT], bytes[LX_SHORT_TEXT];
     lx_table_init(&table, 4);
+    table.width = lx_terminal_width();
     lx_table_add(&table, ">ROW GROUP");
     lx_table_add(&table, ">ROWS");
     lx_table_add(&table, ">RAW");
@@ -252,9 +254,7 @@ int lx_cmd_inspect(struct lx_cmd *cmd)
         return LX_EXIT_USAGE;
     const char *name = lx_cmd_operand(cmd, 0);
     if (name == NULL) {
-        fprintf(stderr,
-                "lynex: which file?\n  what to do: lynex inspect FILE; lynex ls lists them\n");
-        return LX_EXIT_USAGE;
+        return lx_cmd_usage(cmd, "lynex inspect FILE; lynex ls lists them", "which file?");
     }
     enum lx_status status = open_input(cmd, name, &input, &size, &err);
     if (status == LX_OK) {
@@ -267,7 +267,7 @@ int lx_cmd_inspect(struct lx_cmd *cmd)
     if (status != LX_OK)
         code = lx_cmd_fail(cmd, &err);
     else if (cmd->json)
-        code = lx_cmd_print_json(inspect_json(name, size, lx_parquet_reader_metadata(reader)));
+        code = lx_cmd_print_json(cmd, inspect_json(name, size, lx_parquet_reader_metadata(reader)));
     else if (print_all(cmd, name, size, lx_parquet_reader_metadata(reader), &text) == LX_OK)
         lx_print(&text);
     lx_parquet_reader_close(reader);

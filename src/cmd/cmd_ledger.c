@@ -115,9 +115,10 @@ static void print_state(const struct checking *c, const struct lx_ledger_examine
            (long long)x->foreign, lx_color(cmd->color, LX_COLOR_NONE));
     if (cmd->ledger != NULL) {
         const struct lx_ledger_state *state = lx_ledger_state(cmd->ledger);
-        printf("%zu files listed, %lld of them or of their hashes not as they should be; %zu "
-               "segments still hot\n",
-               state->file_count, (long long)c->bad_objects, state->live_count);
+        printf("%zu file%s listed, %lld of them or of their hashes not as they should be; %zu "
+               "segment%s still hot\n",
+               state->file_count, lx_text_s((int64_t)state->file_count), (long long)c->bad_objects,
+               state->live_count, lx_text_s((int64_t)state->live_count));
     }
     if (flaws == 0 && c->bad_objects == 0)
         printf("the log is whole; lynex verify re-proves the rows\n");
@@ -159,12 +160,12 @@ static int check(struct lx_cmd *cmd)
     if (status != LX_OK)
         code = lx_cmd_fail(cmd, &err);
     else if (cmd->json)
-        lx_cmd_print_json(json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}", "newest",
-                                    (json_int_t)x.newest, "versions", (json_int_t)x.versions,
-                                    "missing", (json_int_t)x.missing, "broken",
-                                    (json_int_t)x.broken, "unsupported", (json_int_t)x.unsupported,
-                                    "foreign", (json_int_t)x.foreign, "bad_objects",
-                                    (json_int_t)c.bad_objects, "findings", c.findings));
+        lx_cmd_print_json(
+            cmd, json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}", "newest", (json_int_t)x.newest,
+                           "versions", (json_int_t)x.versions, "missing", (json_int_t)x.missing,
+                           "broken", (json_int_t)x.broken, "unsupported", (json_int_t)x.unsupported,
+                           "foreign", (json_int_t)x.foreign, "bad_objects",
+                           (json_int_t)c.bad_objects, "findings", c.findings));
     else
         print_state(&c, &x);
     json_decref(c.findings);
@@ -206,14 +207,15 @@ static void print_rebuild(const struct lx_cmd *cmd, const struct lx_rebuild_repo
     }
     lx_text_count(r->rows, rows);
     lx_text_bytes(r->bytes, bytes);
-    printf("%s%lld files, %s rows, %s proven; %lld bad, %lld with shared rows, %lld left out, %lld "
-           "empty%s\n",
-           lx_color(cmd->color, LX_COLOR_BOLD), (long long)r->listed, rows, bytes,
-           (long long)r->bad, (long long)r->shared, (long long)r->left, (long long)r->empty,
-           lx_color(cmd->color, LX_COLOR_NONE));
+    printf(
+        "%s%lld file%s, %s row%s, %s proven; %lld bad, %lld with shared rows, %lld left out, %lld "
+        "empty%s\n",
+        lx_color(cmd->color, LX_COLOR_BOLD), (long long)r->listed, lx_text_s(r->listed), rows,
+        lx_text_s(r->rows), bytes, (long long)r->bad, (long long)r->shared, (long long)r->left,
+        (long long)r->empty, lx_color(cmd->color, LX_COLOR_NONE));
 }
 
-static json_t *rebuild_json(const struct lx_rebuild_report *r)
+static json_t *rebuild_json(const struct lx_rebuild_report *r, const struct lx_err *err)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < r->count; i++) {
@@ -227,11 +229,11 @@ static json_t *rebuild_json(const struct lx_rebuild_report *r)
                             file->verdict == LX_REBUILD_SHARED ? r->files[file->partner].path : "",
                             "error", file->note != NULL ? file->note : ""));
     }
-    return json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "written", r->written, "files",
+    return json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "written", r->written, "files",
                      (json_int_t)r->listed, "rows", (json_int_t)r->rows, "bytes",
                      (json_int_t)r->bytes, "bad", (json_int_t)r->bad, "shared",
                      (json_int_t)r->shared, "left", (json_int_t)r->left, "empty",
-                     (json_int_t)r->empty, "results", list);
+                     (json_int_t)r->empty, "results", list, "error", lx_cmd_error_json(err));
 }
 
 static bool take_leave(struct lx_cmd *cmd, const char **leave, size_t *count)
@@ -241,7 +243,8 @@ static bool take_leave(struct lx_cmd *cmd, const char **leave, size_t *count)
         if (path == NULL)
             return true;
         if (*count == MAX_LEAVE) {
-            fprintf(stderr, "lynex: --leave more than %d times\n", MAX_LEAVE);
+            (void)lx_cmd_usage(cmd, "move the files elsewhere instead",
+                               "--leave more than %d times", MAX_LEAVE);
             return false;
         }
         leave[(*count)++] = path;
@@ -269,14 +272,15 @@ static int rebuild_with(struct lx_cmd *cmd, struct lx_rebuild_options *options)
     enum lx_status status = lx_rebuild(options, &report, &err);
     int code = LX_EXIT_DONE;
     if (cmd->json)
-        code = lx_cmd_print_json(rebuild_json(&report));
+        code = lx_cmd_print_json(cmd, rebuild_json(&report, &err));
     else if (status == LX_OK || report.bad + report.shared > 0)
         print_rebuild(cmd, &report);
     if (status != LX_OK)
         code = lx_cmd_fail(cmd, &err);
     else if (!cmd->json && report.written)
         printf("version 0 of the log lists them. The next lynex archive compares all of the table "
-               "with all of them by content\n");
+               "with all of them by content;\nuntil then lynex ls and lynex status count all their "
+               "rows as still in ClickHouse\n");
     else if (!cmd->json)
         printf("nothing was written: lynex ledger rebuild --write does it\n");
     if (report.bad > 0)
@@ -315,7 +319,6 @@ int lx_cmd_ledger(struct lx_cmd *cmd)
     for (size_t i = 0; i < cmd->arg_count; i++)
         if (strcmp(cmd->args[i], "rebuild") == 0)
             return rebuild(cmd);
-    fprintf(stderr, "lynex: ledger %s: say check or rebuild\n  what to do: lynex help ledger\n",
-            what != NULL ? what : "");
-    return LX_EXIT_USAGE;
+    return lx_cmd_usage(cmd, "lynex help ledger", "ledger %s: say check or rebuild",
+                        what != NULL ? what : "");
 }

@@ -1,4 +1,6 @@
 /* lynex ls: what is archived, and what of it is still hot. */
+#include "archive/rebuild.h"
+
 #include "cmd/cmd.h"
 
 #include "cmd/terminal.h"
@@ -98,6 +100,7 @@ static void add_line(struct lx_table *table, const struct listed *l)
 
 struct totals {
     int64_t files, rows, bytes, hot, missing;
+    int64_t rebuilt; /* segments of a log that was made anew: nobody has compared them yet */
 };
 
 static void print_totals(const struct lx_cmd *cmd, const struct totals *t, struct lx_buf *text)
@@ -107,13 +110,18 @@ static void print_totals(const struct lx_cmd *cmd, const struct totals *t, struc
     lx_text_count(t->rows, rows);
     lx_text_bytes(t->bytes, bytes);
     lx_text_count(t->hot, hot);
-    if (lx_buf_printf(text, "%s%s files, %s rows, %s; %s rows of them still in ClickHouse%s\n",
-                      lx_color(cmd->color, LX_COLOR_BOLD), files, rows, bytes, hot,
-                      lx_color(cmd->color, LX_COLOR_NONE)) != LX_OK)
+    if (lx_buf_printf(text, "%s%s file%s, %s row%s, %s; %s of them still in ClickHouse%s\n",
+                      lx_color(cmd->color, LX_COLOR_BOLD), files, lx_text_s(t->files), rows,
+                      lx_text_s(t->rows), bytes, hot, lx_color(cmd->color, LX_COLOR_NONE)) != LX_OK)
+        return;
+    if (t->rebuilt > 0 &&
+        lx_buf_printf(text, "The log was made anew: what of it is in ClickHouse still, the next "
+                            "lynex archive finds out\n") != LX_OK)
         return;
     if (t->missing > 0 &&
-        lx_buf_printf(text, "%s%lld files are listed and not in the store: run lynex verify%s\n",
+        lx_buf_printf(text, "%s%lld listed file%s not in the store: run lynex verify%s\n",
                       lx_color(cmd->color, LX_COLOR_RED), (long long)t->missing,
+                      t->missing == 1 ? " is" : "s are",
                       lx_color(cmd->color, LX_COLOR_NONE)) != LX_OK)
         return;
 }
@@ -132,7 +140,10 @@ int lx_cmd_ls(struct lx_cmd *cmd)
         return lx_cmd_fail(cmd, &err);
     const struct lx_ledger_state *state = lx_ledger_state(cmd->ledger);
     json_t *list = json_array();
+    for (size_t i = 0; i < state->live_count; i++)
+        totals.rebuilt += lx_rebuild_is_guess(state->live[i].source);
     lx_table_init(&table, sizeof heads / sizeof heads[0]);
+    table.width = lx_terminal_width();
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
         lx_table_add(&table, "%s", heads[i]);
     for (size_t i = 0; i < state->file_count && err.status == LX_OK; i++) {
@@ -155,9 +166,10 @@ int lx_cmd_ls(struct lx_cmd *cmd)
         status = lx_cmd_fail(cmd, &err);
     } else if (cmd->json) {
         status = lx_cmd_print_json(
-            json_pack("{s:I,s:O,s:I,s:I,s:I}", "version", (json_int_t)state->version, "files", list,
-                      "rows", (json_int_t)totals.rows, "bytes", (json_int_t)totals.bytes,
-                      "hot_rows", (json_int_t)totals.hot));
+            cmd,
+            json_pack("{s:I,s:O,s:I,s:I,s:I,s:b}", "version", (json_int_t)state->version, "files",
+                      list, "rows", (json_int_t)totals.rows, "bytes", (json_int_t)totals.bytes,
+                      "hot_rows", (json_int_t)totals.hot, "rebuilt", totals.rebuilt > 0));
     } else if (state->version < 0) {
         struct lx_buf root = LX_BUF(LX_MIB);
         if (lx_store_location(cmd->store, NULL, &root) == LX_OK)

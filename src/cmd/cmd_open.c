@@ -135,8 +135,8 @@ static enum lx_status name_run(struct lx_cmd *cmd, char run[20], struct lx_buf *
 {
     bool named = cmd->database[0] != 0;
     snprintf(run, 20, "%016llx", (unsigned long long)lx_random_u64(&cmd->random));
-    if (lx_buf_printf(comment, "lynex %s %s%s%s run %s", cmd->name, cmd->database, named ? "." : "",
-                      cmd->table, run) != LX_OK)
+    if (lx_buf_printf(comment, "lynex %s %s%s%s run %s", cmd->command->name, cmd->database,
+                      named ? "." : "", cmd->table, run) != LX_OK)
         return lx_err_memory(err);
     lx_log_write(&cmd->log, LX_LOG_DEBUG, LOGGER,
                  "queries to ClickHouse: log_comment = '%s', query_id LIKE 'lynex-%%-%s-%%'",

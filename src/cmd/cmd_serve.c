@@ -172,9 +172,8 @@ int lx_cmd_serve(struct lx_cmd *cmd)
     if (!lx_cmd_args_done(cmd, 0))
         return LX_EXIT_USAGE;
     if (cmd->json) {
-        fprintf(stderr, "lynex: serve reports nothing at its end, so there is no --json\n"
-                        "  what to do: LOG_FORMAT=json makes JSON of its log lines\n");
-        return LX_EXIT_USAGE;
+        return lx_cmd_usage(cmd, "LOG_FORMAT=json makes JSON of its log lines",
+                            "serve reports nothing at its end, so there is no --json");
     }
     cmd->terminal = cmd->color = false; /* log lines, whoever reads them */
     s.watch = (struct lx_watch){&s, look, opened};

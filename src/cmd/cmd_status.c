@@ -222,15 +222,9 @@ static json_t *hot_json(const struct report *r)
                      "pending_mutations", mutations_json(&r->server));
 }
 
-static json_t *error_json(const struct lx_err *err)
-{
-    return err->status == LX_OK ? json_null()
-                                : json_pack("{s:s,s:s,s:s}", "status", lx_status_name(err->status),
-                                            "text", err->text, "what_to_do", err->hint);
-}
-
 static int print_json(const struct report *r)
 {
+    struct lx_cmd *cmd = r->cmd;
     const struct lx_ledger_state *s = r->state;
     json_t *ledger =
         json_pack("{s:I,s:o,s:s,s:I,s:I,s:I,s:o}", "version", (json_int_t)s->version, "committed",
@@ -240,9 +234,10 @@ static int print_json(const struct report *r)
                   r->newest_ms > 0 ? time_json(r->newest_ms) : json_null());
     json_t *hot = json_pack("{s:I,s:I,s:o}", "segments", (json_int_t)s->live_count, "rows",
                             (json_int_t)r->hot_rows, "groups", groups_json(r));
-    return lx_cmd_print_json(json_pack("{s:o,s:o,s:o,s:O,s:o}", "archive", ledger,
-                                       "archived_and_hot", hot, "clickhouse", hot_json(r),
-                                       "warnings", r->warnings, "error", error_json(&r->err)));
+    return lx_cmd_print_json(cmd, json_pack("{s:o,s:o,s:o,s:O,s:o}", "archive", ledger,
+                                            "archived_and_hot", hot, "clickhouse", hot_json(r),
+                                            "warnings", r->warnings, "error",
+                                            lx_cmd_error_json(&r->err)));
 }
 
 /* -- text ---------------------------------------------------------------------------------- */
@@ -280,12 +275,13 @@ static void add_ledger(const struct report *r, struct lx_table *table)
     lx_text_count(r->rows, rows);
     lx_text_bytes(r->bytes, bytes);
     lx_time_plain(r->newest_ms, when);
-    add(table, "archived", "%s rows in %s files, %s%s%s%s", rows, files, bytes,
-        r->newest_ms > 0 ? ", the newest of " : "", r->newest_ms > 0 ? when : "",
-        r->newest_ms > 0 ? " UTC" : "");
+    add(table, "archived", "%s row%s in %s file%s, %s%s%s%s", rows, lx_text_s(r->rows), files,
+        lx_text_s((int64_t)r->state->file_count), bytes, r->newest_ms > 0 ? ", the newest of " : "",
+        r->newest_ms > 0 ? when : "", r->newest_ms > 0 ? " UTC" : "");
     lx_text_count(r->hot_rows, rows);
     lx_text_count((int64_t)r->state->live_count, files);
-    add(table, "of them still hot", "%s rows in %s segments", rows, files);
+    add(table, "of them still hot", "%s row%s in %s segment%s", rows, lx_text_s(r->hot_rows), files,
+        lx_text_s((int64_t)r->state->live_count));
 }
 
 static void add_hot(const struct report *r, struct lx_table *table)
@@ -331,6 +327,7 @@ static enum lx_status add_groups(const struct report *r, struct lx_buf *text)
     if (r->group_count == 0)
         return LX_OK;
     lx_table_init(&table, sizeof heads / sizeof heads[0]);
+    table.width = lx_terminal_width();
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
         lx_table_add(&table, "%s", heads[i]);
     for (size_t i = 0; i < r->group_count; i++) {
@@ -373,6 +370,7 @@ static enum lx_status build_text(const struct report *r, struct lx_buf *text)
 {
     struct lx_table table;
     lx_table_init(&table, 2);
+    table.width = lx_terminal_width();
     lx_table_add(&table, "Status");
     lx_table_add(&table, " ");
     add_ledger(r, &table);

@@ -62,6 +62,7 @@ static void print_items(const struct lx_cmd *cmd, const struct lx_vacuum_options
     if (r->count == 0)
         return;
     lx_table_init(&table, sizeof heads / sizeof heads[0]);
+    table.width = lx_terminal_width();
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
         lx_table_add(&table, "%s", heads[i]);
     for (size_t i = 0; i < r->count; i++) {
@@ -110,9 +111,10 @@ static void print_report(const struct lx_cmd *cmd, const struct lx_vacuum_option
     lx_text_bytes(r->kept_bytes, kept);
     print_items(cmd, o, r);
     print_hints(r);
-    printf("%s%lld objects, %s %s; %lld, %s left%s\n", lx_color(cmd->color, LX_COLOR_BOLD),
-           (long long)r->taken, bytes, o->write ? "deleted" : "would be deleted",
-           (long long)r->kept, kept, lx_color(cmd->color, LX_COLOR_NONE));
+    printf("%s%lld object%s, %s %s; %lld, %s left%s\n", lx_color(cmd->color, LX_COLOR_BOLD),
+           (long long)r->taken, lx_text_s(r->taken), bytes,
+           o->write ? "deleted" : "would be deleted", (long long)r->kept, kept,
+           lx_color(cmd->color, LX_COLOR_NONE));
     if (!o->write && r->taken > 0)
         printf("nothing was deleted: the same command with --yes does it\n");
 }
@@ -141,8 +143,8 @@ static bool take_age(struct lx_cmd *cmd, int64_t *ms)
     int64_t hours = DEFAULT_AGE_HOURS;
     if (text != NULL &&
         (!lx_str_to_i64(lx_str_of(text), &hours) || hours < 0 || hours > MAX_AGE_HOURS)) {
-        fprintf(stderr, "lynex: --min-age %s: a number of hours from 0 to %d\n", text,
-                MAX_AGE_HOURS);
+        (void)lx_cmd_usage(cmd, "lynex vacuum --min-age 24",
+                           "--min-age %s: a number of hours from 0 to %d", text, MAX_AGE_HOURS);
         return false;
     }
     *ms = hours * HOUR_MS;
@@ -177,10 +179,11 @@ int lx_cmd_vacuum(struct lx_cmd *cmd)
     int code = LX_EXIT_DONE;
     if (cmd->json)
         code = lx_cmd_print_json(
-            json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:o}", "written", options.write, "objects",
-                      (json_int_t)report.taken, "bytes", (json_int_t)report.taken_bytes, "left",
-                      (json_int_t)report.kept, "left_bytes", (json_int_t)report.kept_bytes,
-                      "strangers", (json_int_t)report.strangers, "items", items_json(&report)));
+            cmd, json_pack("{s:b,s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "written", options.write, "objects",
+                           (json_int_t)report.taken, "bytes", (json_int_t)report.taken_bytes,
+                           "left", (json_int_t)report.kept, "left_bytes",
+                           (json_int_t)report.kept_bytes, "strangers", (json_int_t)report.strangers,
+                           "items", items_json(&report), "error", lx_cmd_error_json(&err)));
     else if (status == LX_OK || report.taken > 0)
         print_report(cmd, &options, &report);
     if (status != LX_OK)

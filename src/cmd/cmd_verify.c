@@ -49,7 +49,7 @@ static void verify_one(struct verifying *v, const struct lx_ledger_file *file)
 }
 
 /* To have verified nothing is no success: a wrong root or prefix would stay unseen for ever. */
-static bool anything_to_verify(const struct lx_cmd *cmd, const char *prefix)
+static bool anything_to_verify(struct lx_cmd *cmd, const char *prefix)
 {
     const struct lx_ledger_state *state = lx_ledger_state(cmd->ledger);
     struct lx_buf root = LX_BUF(LX_MIB);
@@ -58,18 +58,19 @@ static bool anything_to_verify(const struct lx_cmd *cmd, const char *prefix)
     bool any = false;
     for (size_t i = 0; i < state->file_count && !any; i++)
         any = prefix == NULL || lx_str_starts(lx_str_of(state->files[i].path), lx_str_of(prefix));
-    if (state->version < 0)
-        fprintf(
-            stderr,
-            "lynex: there is no log at %s\n  what to do: check ARCHIVE_URL or S3_ARCHIVE_ROOT; if "
-            "a log was lost, lynex ledger rebuild\n",
-            where);
-    else if (!any && state->file_count > 0)
-        fprintf(stderr, "lynex: no file at %s begins with %s\n  what to do: lynex ls lists them\n",
-                where, prefix);
-    bool good = any || (state->version >= 0 && state->file_count == 0);
+    struct lx_err err = LX_ERR_INIT;
+    if (state->version < 0) {
+        lx_err_set(&err, LX_E_NOTFOUND, "there is no log at %s", where);
+        lx_err_hint(&err, "check ARCHIVE_URL or S3_ARCHIVE_ROOT; if a log was lost, lynex ledger "
+                          "rebuild");
+    } else if (!any && state->file_count > 0) {
+        lx_err_set(&err, LX_E_NOTFOUND, "no file at %s begins with %s", where, prefix);
+        lx_err_hint(&err, "lynex ls lists them");
+    }
     lx_buf_free(&root);
-    return good;
+    if (err.status != LX_OK)
+        (void)lx_cmd_fail(cmd, &err);
+    return err.status == LX_OK;
 }
 
 int lx_cmd_verify(struct lx_cmd *cmd)
@@ -93,18 +94,19 @@ int lx_cmd_verify(struct lx_cmd *cmd)
     if (lx_cancel_asked(cmd->cancel))
         status = LX_EXIT_INTERRUPTED;
     if (cmd->json) {
-        lx_cmd_print_json(json_pack("{s:I,s:I,s:I,s:I,s:I,s:O}", "files", (json_int_t)v.files,
-                                    "rows", (json_int_t)v.rows, "bytes", (json_int_t)v.bytes, "bad",
-                                    (json_int_t)v.bad, "unread", (json_int_t)v.unread, "results",
-                                    v.list));
+        lx_cmd_print_json(cmd, json_pack("{s:I,s:I,s:I,s:I,s:I,s:O}", "files", (json_int_t)v.files,
+                                         "rows", (json_int_t)v.rows, "bytes", (json_int_t)v.bytes,
+                                         "bad", (json_int_t)v.bad, "unread", (json_int_t)v.unread,
+                                         "results", v.list));
     } else {
         lx_text_count(v.rows, rows);
         lx_text_bytes(v.bytes, bytes);
-        printf("%lld files, %s rows, %s read back; %lld bad\n", (long long)v.files, rows, bytes,
-               (long long)v.bad);
+        printf("%lld file%s, %s row%s, %s read back; %lld bad\n", (long long)v.files,
+               lx_text_s(v.files), rows, lx_text_s(v.rows), bytes, (long long)v.bad);
         if (v.unread > 0)
-            printf("%lld files could not be read, which says nothing about them%s%s\n",
-                   (long long)v.unread, v.why.hint[0] != 0 ? "; what to do: " : "", v.why.hint);
+            printf("%lld file%s could not be read, which says nothing about %s%s%s\n",
+                   (long long)v.unread, lx_text_s(v.unread), v.unread == 1 ? "it" : "them",
+                   v.why.hint[0] != 0 ? "; what to do: " : "", v.why.hint);
         if (v.bad > 0)
             printf(
                 "  what to do: do not delete anything; restore the bad objects from a version or a "

@@ -6,6 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define FOLD_INDENT 4
 
 void lx_text_count(int64_t count, char text[LX_SHORT_TEXT])
 {
@@ -21,6 +25,11 @@ void lx_text_count(int64_t count, char text[LX_SHORT_TEXT])
         *to++ = digits[i];
     }
     *to = 0;
+}
+
+const char *lx_text_s(int64_t count)
+{
+    return count == 1 ? "" : "s";
 }
 
 void lx_text_bytes(int64_t bytes, char text[LX_SHORT_TEXT])
@@ -92,6 +101,12 @@ const char *lx_color(bool on, enum lx_color color)
     return on ? sequences[color] : "";
 }
 
+size_t lx_terminal_width(void)
+{
+    struct winsize size;
+    return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 void lx_table_init(struct lx_table *table, size_t columns)
 {
     *table = (struct lx_table){.columns = columns};
@@ -140,35 +155,78 @@ static enum lx_status print_cell(const char *cell, size_t width, bool right, boo
     return last ? LX_OK : lx_buf_text(text, "  ");
 }
 
+/* How wide each column is, and on which line of a row it stands. */
+struct layout {
+    size_t *widths, *lines;
+};
+
+static void lay_out(const struct lx_table *table, size_t indent, struct layout *layout)
+{
+    size_t rows = table->count / table->columns, line = 0, at = indent;
+    for (size_t i = 0; i < rows * table->columns; i++) {
+        const char *cell = table->cells[i];
+        size_t width = lx_text_width(lx_str_of(cell)) - (i < table->columns && cell[0] == '>');
+        if (width > layout->widths[i % table->columns])
+            layout->widths[i % table->columns] = width;
+    }
+    for (size_t c = 0; c < table->columns; c++) {
+        bool first = c == 0 || layout->lines[c - 1] != line;
+        size_t need = layout->widths[c] + (first ? 0 : 2);
+        if (table->width > 0 && !first && at + need > table->width) {
+            line++;
+            at = indent + FOLD_INDENT;
+            need = layout->widths[c];
+        }
+        layout->lines[c] = line;
+        at += need;
+    }
+}
+
+static enum lx_status put_blanks(struct lx_buf *text, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        LX_TRY(lx_buf_byte(text, ' '));
+    return LX_OK;
+}
+
+static enum lx_status print_row(const struct lx_table *table, size_t row, size_t indent,
+                                const struct layout *layout, struct lx_buf *text)
+{
+    LX_TRY(put_blanks(text, indent));
+    for (size_t c = 0; c < table->columns; c++) {
+        bool right = table->cells[c][0] == '>';
+        bool last = c + 1 == table->columns || layout->lines[c + 1] != layout->lines[c];
+        const char *cell = table->cells[row * table->columns + c];
+        if (c > 0 && layout->lines[c] != layout->lines[c - 1]) {
+            LX_TRY(lx_buf_byte(text, '\n'));
+            LX_TRY(put_blanks(text, indent + FOLD_INDENT));
+        }
+        LX_TRY(print_cell(cell + (row == 0 && right), layout->widths[c], right, last, text));
+    }
+    return LX_OK;
+}
+
 enum lx_status lx_table_print(const struct lx_table *table, size_t indent, bool color,
                               struct lx_buf *text)
 {
     size_t rows = table->count / table->columns;
-    size_t *widths = lx_calloc(table->columns, sizeof *widths);
-    enum lx_status status = widths != NULL ? LX_OK : LX_E_MEMORY;
-    for (size_t i = 0; status == LX_OK && i < rows * table->columns; i++) {
-        const char *cell = table->cells[i];
-        size_t width = lx_text_width(lx_str_of(cell)) - (i < table->columns && cell[0] == '>');
-        if (width > widths[i % table->columns])
-            widths[i % table->columns] = width;
-    }
+    struct layout layout = {.widths = lx_calloc(table->columns, sizeof *layout.widths),
+                            .lines = lx_calloc(table->columns, sizeof *layout.lines)};
+    enum lx_status status = layout.widths != NULL && layout.lines != NULL ? LX_OK : LX_E_MEMORY;
+    if (status == LX_OK)
+        lay_out(table, indent, &layout);
     for (size_t row = 0; status == LX_OK && row < rows; row++) {
-        for (size_t i = 0; status == LX_OK && i < indent; i++)
-            status = lx_buf_byte(text, ' ');
-        if (status == LX_OK && row == 0)
+        if (row == 0)
             status = lx_buf_text(text, lx_color(color, LX_COLOR_BOLD));
-        for (size_t c = 0; status == LX_OK && c < table->columns; c++) {
-            bool right = table->cells[c][0] == '>';
-            const char *cell = table->cells[row * table->columns + c];
-            status = print_cell(cell + (row == 0 && right), widths[c], right,
-                                c + 1 == table->columns, text);
-        }
+        if (status == LX_OK)
+            status = print_row(table, row, indent, &layout, text);
         if (status == LX_OK && row == 0)
             status = lx_buf_text(text, lx_color(color, LX_COLOR_NONE));
         if (status == LX_OK)
             status = lx_buf_byte(text, '\n');
     }
-    lx_free(widths);
+    lx_free(layout.widths);
+    lx_free(layout.lines);
     return status;
 }
 

@@ -10,6 +10,8 @@
 
 /* "1,234,567" */
 void lx_text_count(int64_t count, char text[LX_SHORT_TEXT]);
+/* What the plural of a regular noun ends with: "" for one, "s" for all others. */
+const char *lx_text_s(int64_t count);
 /* "12.3 MB" (decimal, three digits) */
 void lx_text_bytes(int64_t bytes, char text[LX_SHORT_TEXT]);
 /* "850 ms", "12.3 s", "4 min 5 s" */
@@ -29,10 +31,16 @@ enum lx_color {
 /* The escape sequence, or "" where there are no colours. */
 const char *lx_color(bool on, enum lx_color color);
 
+/* Columns of the terminal that stdout is; 0: it is none, or does not say. */
+size_t lx_terminal_width(void);
+
 /* A table: cells are added row by row, the first row is the head; printed with aligned columns.
- * Columns whose head starts with '>' are right-aligned (the '>' is not printed). */
+ * Columns whose head starts with '>' are right-aligned (the '>' is not printed). Where a table is
+ * wider than `width`, its rows take several lines: the columns that do not fit stand below,
+ * indented, aligned in all rows. */
 struct lx_table {
     size_t columns;
+    size_t width; /* of the terminal; 0: any */
     char **cells;
     size_t count, cap;
     bool failed; /* out of memory: prints nothing wrong, but less */

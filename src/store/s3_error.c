@@ -109,8 +109,14 @@ static void hint(struct lx_s3 *s3, const struct lx_s3_call *call, enum help help
                     call->action, s3->bucket);
         return;
     case HELP_BUCKET:
-        lx_err_hint(err, "create it (aws s3 mb s3://%s), or name another by S3_ARCHIVE_BUCKET",
-                    s3->bucket);
+        if (s3->endpoint_host != NULL)
+            lx_err_hint(err,
+                        "create it (aws --endpoint-url %s://%s s3 mb s3://%s), or name another by "
+                        "S3_ARCHIVE_BUCKET",
+                        s3->scheme, s3->endpoint_host, s3->bucket);
+        else
+            lx_err_hint(err, "create it (aws s3 mb s3://%s), or name another by S3_ARCHIVE_BUCKET",
+                        s3->bucket);
         return;
     case HELP_CLOCK:
         lx_err_hint(err, "set this machine's clock: the store says that it is %.*s",

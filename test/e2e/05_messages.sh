@@ -106,6 +106,40 @@ wrong 2 "an env file that is not there" "$T/none.env" -- --env-file "$T/none.env
 out=$(lynex archif 2>&1); status_is "a misspelt command" 2 $? "$out"
 contains "a misspelt command: names the nearest" "archive" "$out"
 
+out=$(lynex archive --dryrun 2>&1); status_is "a misspelt flag of the command" 2 $? "$out"
+contains "a misspelt flag of the command: names the nearest" "the nearest is --dry-run" "$out"
+contains "a misspelt flag of the command: where to look" "lynex help archive" "$out"
+
+# Who asked for JSON gets JSON, whatever happens: one document on stdout with the error in it, the words on stderr.
+json_error() { # WHAT STATUS NEEDLE ARGUMENT…
+    local what=$1 want=$2 needle=$3 out status said
+    shift 3
+    out=$(lynex "$@" --json 2> "$T/json.err")
+    status=$?
+    said=$(python3 -c 'import json, sys; e = json.load(sys.stdin)["error"]; print(e["status"][:3], e["text"])' <<< "$out" 2>&1)
+    status_is "JSON: $what" "$want" $status "$out"
+    contains "JSON: $what: the error" "$needle" "$said"
+    contains "JSON: $what: is the document's" "LX_" "$said"
+    contains "JSON: $what: and said to people" "$needle" "$(cat "$T/json.err")"
+}
+json_error "a misspelt command" 2 "there is no command archif" archif
+json_error "an unknown flag" 2 "there is no flag --frobnicate" ls --frobnicate=5
+json_error "a wrong setting" 2 "ARCHIVE_AFTER_DAYS" archive --archive-after-days soon
+json_error "one argument too many" 2 "too many: b" verify a b
+json_error "a wrong date" 2 "is no date" audit --since soon
+json_error "a file that is not there" 1 "cannot open" inspect "$T/none.parquet"
+json_error "no table" 1 "nowhere" archive --archive-table nowhere
+json_error "a bucket that is not there" 1 "NoSuchBucket" verify --s3-archive-bucket no-such-bucket
+out=$(lynex verify --s3-archive-bucket no-such-bucket 2>&1)
+contains "no bucket: the command makes it at this endpoint" "aws --endpoint-url $AWS_ENDPOINT_URL s3 mb s3://no-such-bucket" "$out"
+
+# A dry run knows that the right is missing.
+out=$(lynex archive --dry-run --clickhouse-user reader --clickhouse-password secret 2>&1); status_is "a dry run without ALTER DELETE" 0 $? "$out"
+contains "a dry run without ALTER DELETE: says so" "ALTER DELETE is missing" "$out"
+contains "a dry run without ALTER DELETE: what to do" "lynex iam" "$out"
+out=$(lynex archive --dry-run --json --clickhouse-user full --clickhouse-password secret 2> /dev/null)
+contains "a dry run with it" '"may_delete": true' "$out"
+
 # Missing ALTER DELETE: archived, kept hot, status 3, the GRANT to run.
 old=$(sql "SELECT count() FROM prod.events WHERE timestamp < toStartOfDay(now('UTC')) - INTERVAL 30 DAY")
 wrong 3 "missing ALTER DELETE" "✅ Archived $old events to S3" "ClickHouse DELETE failed" "GRANT ALTER DELETE ON" -- CLICKHOUSE_USER=reader CLICKHOUSE_PASSWORD=secret

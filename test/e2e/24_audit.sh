@@ -36,6 +36,39 @@ for c in json.load(sys.stdin)["commits"]:
             print(c)' <<< "$report")"
 equal "the totals" "$old" "$(python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["rows"])' <<< "$report")"
 
+# On a narrow terminal each row takes several lines, none wider than it.
+narrow() { # COMMAND…: as a terminal of 80 columns shows it
+    (trap - EXIT
+        python3 - "$LYNEX_BIN" "$@" <<'PY'
+import fcntl, os, pty, struct, sys, termios
+pid, fd = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 80, 0, 0))
+    os.execv(sys.argv[1], ['lynex'] + sys.argv[2:])
+text = b''
+while True:
+    try:
+        piece = os.read(fd, 65536)
+    except OSError:
+        break
+    if not piece:
+        break
+    text += piece
+os.waitpid(pid, 0)
+sys.stdout.write(text.decode().replace('\r\n', '\n'))
+PY
+    )
+}
+export TERM=dumb
+for setting in "${SETTINGS[@]}"; do export "${setting?}"; done
+for command in audit ls; do
+    shown=$(narrow $command)
+    equal "$command on 80 columns: no line is wider" "" "$(python3 -c 'import sys; print("".join(l for l in sys.stdin if len(l.rstrip("\n")) > 80))' <<< "$shown")"
+    equal "$command on 80 columns: all that stands in the wide table" "$(lynex $command | sed '$d' | tr -s ' \n' '\n' | grep -v '^$' | sort)" \
+        "$(sed '$d' <<< "$shown" | tr -s ' \n' '\n' | grep -v '^$' | sort)"
+done
+equal "a pipe gets a line a file, a head and a sum" $(($(find "$T/archive/events" -name '*.parquet' | wc -l) + 2)) "$(lynex ls | wc -l)"
+
 # By time.
 out=$(lynex audit --since 2999-01-01 2>&1); contains "--since later: none" "0 deletes" "$out"
 equal "--since the run's start: all" "$(python3 -c 'import json,sys; print(json.load(sys.stdin)["deletes"])' <<< "$report")" \
@@ -48,5 +81,5 @@ month=$(ls "$T/archive/events" | head -1)
 : > "$T/archive/events/$month/events_20200101_000000.parquet"
 out=$(lynex vacuum --min-age 0 --yes 2>&1); status_is "vacuum exits 0" 0 $? "$out"
 contains "vacuum is told" "VACUUM" "$(lynex audit)"
-contains "and how much it took" "1 files of the archive" "$(lynex audit)"
+contains "and how much it took" "1 file of the archive" "$(lynex audit)"
 done_testing
