@@ -88,7 +88,7 @@ CORRUPTING = {'bit flipped', 'body cut, honestly', 'wrong length', 'body cut'}
 # What a message must hold, if this fault alone is the cause.
 CAUSES = {
     '500': 'InternalError|HTTP status 500', 'error behind the act': 'InternalError|HTTP status 500',
-    'storm of 503': 'SlowDown|503', '200 with an error': 'InternalError',
+    'storm of 503': 'SlowDown|503', '200 with an error': 'InternalError|bytes|line|corrupt',
     'clock skew': 'RequestTimeTooSkewed|clock', 'expired token': 'ExpiredToken', 'quota': 'QuotaExceeded',
     'right missing': 'AccessDenied|refuse|may not|right', 'exception in mid-stream': 'MEMORY_LIMIT_EXCEEDED',
     'exception': 'MEMORY_LIMIT|CANCELLED|TIMEOUT|NETWORK_ERROR|TOO_MANY|fault proxy',

@@ -59,7 +59,7 @@ class Plan:
             name = min(rng.sample(sorted(POINTS), 6), key=lambda p: stats.kills[p])
             self.set_point(rng, name)
         if not self.pause and dice < 0.92 and self.kill_after is None and rng.random() < 0.8:
-            self.kill_after = rng.uniform(3.0, 9.0)  # where it does not come so far
+            self.kill_after = rng.uniform(1.5, 5.0)  # where it does not come so far
         if self.point is None and rng.random() < 0.6:  # comes once in fifty versions: whoever is there
             self.set_point(rng, min(['last checkpoint', 'checkpoint'], key=lambda p: stats.kills[p]))
         if self.point and self.point[0].startswith('vacuum') or dice > 0.96:
@@ -123,7 +123,7 @@ class Slot(threading.Thread):
             finally:
                 self.campaign.gate.leave()
             if self.number >= self.campaign.active or self.campaign.down:
-                time.sleep(0.3)
+                time.sleep(self.rng.choice([0.1, 1.0]))
 
     def environment(self, plan, home):
         campaign = self.campaign

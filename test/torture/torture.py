@@ -141,7 +141,7 @@ class Campaign:
 
     def outages_forever(self, rng):
         while not self.gate.ended:
-            time.sleep(rng.uniform(14, 28))
+            time.sleep(rng.uniform(18, 34))
             if self.gate.opened and self.gate.enter():
                 try:
                     self.outage(rng)
