@@ -1,6 +1,7 @@
 /* Files of a batch while they are written: names, encoding, which rows are whose. */
 #include "archive/batch.h"
 
+#include "archive/file_scan.h"
 #include "base/alloc.h"
 #include "base/civil.h"
 #include "base/mutant.h"
@@ -350,6 +351,8 @@ static size_t memory_of(const struct lx_batch_file *file)
     size_t all = file->cap * sizeof *file->hashes;
     if (file->segment_of != NULL)
         all += file->cap * sizeof *file->segment_of;
+    if ((size_t)file->info->bytes <= LX_FILE_SCAN_AT_ONCE)
+        all += (size_t)file->info->bytes;
     for (size_t i = 0; i < file->info->column_count; i++) {
         const struct lx_parquet_column_info *column = &file->info->columns[i];
         size_t raw = (size_t)column->raw_bytes, stored = (size_t)column->bytes;

@@ -76,12 +76,27 @@ static enum lx_status find_leaves(struct lx_file_scan *scan, struct lx_err *err)
     return LX_OK;
 }
 
+static enum lx_status read_range(struct lx_file_scan *scan, int64_t offset, size_t size,
+                                 struct lx_err *err)
+{
+    scan->ahead = lx_malloc(size);
+    if (scan->ahead == NULL)
+        return lx_err_memory(err);
+    LX_TRY(lx_store_read(scan->store, scan->key, offset, scan->ahead, size, err));
+    scan->ahead_offset = offset;
+    scan->ahead_size = size;
+    return LX_OK;
+}
+
 static enum lx_status open_scan(struct lx_file_scan *scan,
                                 const struct lx_file_scan_options *options, struct lx_err *err)
 {
     struct lx_parquet_source source = {read_at, scan, options->size};
     struct lx_parquet_reader_options reader = {.scan_bytes = options->memory_bytes};
     struct lx_str batch;
+    /* A store's answer takes longer than a small file: one request in place of one a column. */
+    if (scan->whole && options->size > 0 && options->size <= (int64_t)LX_FILE_SCAN_AT_ONCE)
+        LX_TRY(read_range(scan, 0, (size_t)options->size, err));
     LX_TRY(lx_parquet_reader_open(&source, &reader, &scan->reader, err));
     if (options->batch != NULL &&
         (!lx_file_scan_value(scan, "lynex.batch", &batch) || !lx_str_is(batch, options->batch)))
@@ -166,15 +181,9 @@ static enum lx_status read_ahead(struct lx_file_scan *scan, struct lx_err *err)
             widen(chunk->column_index_offset, chunk->column_index_bytes, &from, &to);
             widen(chunk->offset_index_offset, chunk->offset_index_bytes, &from, &to);
         }
-    if (from >= to || to - from > (int64_t)INDEXES_MAX)
-        return LX_OK; /* none, or other than ours: read one by one */
-    scan->ahead = lx_malloc((size_t)(to - from));
-    if (scan->ahead == NULL)
-        return lx_err_memory(err);
-    LX_TRY(lx_store_read(scan->store, scan->key, from, scan->ahead, (size_t)(to - from), err));
-    scan->ahead_offset = from;
-    scan->ahead_size = (size_t)(to - from);
-    return LX_OK;
+    if (scan->ahead != NULL || from >= to || to - from > (int64_t)INDEXES_MAX)
+        return LX_OK; /* all is there; none; or other than ours: read one by one */
+    return read_range(scan, from, (size_t)(to - from), err);
 }
 
 /* Readers leave out rows by them, so they must be what was written: their checksums tell. They are

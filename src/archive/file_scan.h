@@ -11,6 +11,8 @@
 
 struct lx_file_scan;
 
+#define LX_FILE_SCAN_AT_ONCE (8 * LX_MIB) /* a file up to this size is read by one request */
+
 struct lx_file_scan_options {
     struct lx_store *store;
     const char *key;

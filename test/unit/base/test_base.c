@@ -12,6 +12,7 @@
 #include "base/cursor.h"
 #include "base/err.h"
 #include "base/pool.h"
+#include "base/task.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -201,6 +202,43 @@ static void test_pool(void **state)
     }
 }
 
+struct number {
+    struct lx_task task;
+    int given, made;
+};
+
+static void double_it(void *context)
+{
+    struct number *number = context;
+    number->made = number->given * 2;
+}
+
+static void test_tasks(void **state)
+{
+    (void)state;
+    enum { COUNT = 500 };
+    static struct number numbers[COUNT];
+    const size_t threads[] = {0, 1, 3};
+    for (size_t t = 0; t < 3; t++) {
+        struct lx_tasks *tasks = NULL;
+        struct lx_err err = LX_ERR_INIT;
+        assert_int_equal(lx_tasks_create(threads[t], &tasks, &err), LX_OK);
+        for (int i = 0; i < COUNT; i++) {
+            numbers[i] = (struct number){.task = {double_it, &numbers[i]}, .given = i, .made = -1};
+            lx_task_start(tasks, &numbers[i].task);
+            if (threads[t] == 0) /* at once, by the caller */
+                assert_int_equal(numbers[i].made, i * 2);
+        }
+        for (int i = 0; i < COUNT; i++) {
+            lx_task_wait(tasks, &numbers[i].task);
+            assert_true(lx_task_done(tasks, &numbers[i].task));
+            assert_int_equal(numbers[i].made, i * 2);
+        }
+        lx_tasks_destroy(tasks);
+    }
+    lx_tasks_destroy(NULL);
+}
+
 static void test_uuid(void **state)
 {
     (void)state;
@@ -234,7 +272,7 @@ int main(void)
         cmocka_unit_test(test_cursor),       cmocka_unit_test(test_civil),
         cmocka_unit_test(test_utf8),         cmocka_unit_test(test_columns),
         cmocka_unit_test(test_pool),         cmocka_unit_test(test_uuid),
-        cmocka_unit_test(test_alloc_counts),
+        cmocka_unit_test(test_alloc_counts), cmocka_unit_test(test_tasks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
