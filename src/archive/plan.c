@@ -87,7 +87,15 @@ static enum lx_status add_slice(struct maker *m, const struct lx_slice *slice, i
     return LX_OK;
 }
 
-/* Cuts what is new of a part into slices: at months, and where one would be too long, at days. */
+/* Rows of one slice, about: a large part is cut into slices of one size. */
+static int64_t slice_rows(int64_t rows)
+{
+    int64_t count = (rows + LX_SLICE_ROWS - 1) / LX_SLICE_ROWS;
+    return rows <= 2 * LX_SLICE_ROWS ? rows : (rows + count - 1) / count;
+}
+
+/* Cuts what is new of a part into slices: at months, and where one would be too long, at the
+ * nearest day. */
 static enum lx_status slice_part(struct maker *m, const struct view *view, struct lx_err *err)
 {
     const struct lx_hot_part *part = view->part;
@@ -96,7 +104,8 @@ static enum lx_status slice_part(struct maker *m, const struct view *view, struc
     if (left <= 0)
         return LX_OK;
     m->plan->part_count++;
-    struct lx_slice slice = {.part = part, .from = view->held_to};
+    int64_t most = slice_rows(left);
+    struct lx_slice slice = {.part = part, .from = view->held_to, .alone = left > most};
     int64_t month = INT64_MIN, held = view->held_rows;
     for (size_t i = 0; i < part->day_count && part->days[i].day * LX_DAY_SECONDS < cutoff; i++) {
         int64_t rows = part->days[i].rows;
@@ -106,7 +115,7 @@ static enum lx_status slice_part(struct maker *m, const struct view *view, struc
         if (rows == 0)
             continue;
         int64_t this_month = month_of_day(part->days[i].day);
-        if (slice.rows > 0 && (this_month != month || slice.rows + rows > LX_BATCH_ROWS)) {
+        if (slice.rows > 0 && (this_month != month || slice.rows + rows / 2 > most)) {
             slice.to = part->days[i].day * LX_DAY_SECONDS;
             LX_TRY(add_slice(m, &slice, month, err));
             slice.from = slice.to;
@@ -146,8 +155,8 @@ static int by_time(const void *a, const void *b)
 
 static bool fits(const struct lx_batch_plan *batch, int64_t month, const struct lx_slice *slice)
 {
-    return batch->month == month && batch->slice_count < LX_BATCH_PARTS &&
-           batch->rows + slice->rows <= LX_BATCH_ROWS;
+    return batch->month == month && batch->slice_count < LX_BATCH_PARTS && !slice->alone &&
+           !batch->slices[0].alone && batch->rows + slice->rows <= LX_BATCH_ROWS;
 }
 
 static enum lx_status make_batches(struct maker *m, struct lx_err *err)

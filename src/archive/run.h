@@ -12,12 +12,15 @@
 #define LX_RUN_MAX_PLANS 8        /* plans of one run, while the table moves under it */
 #define LX_RUN_MAX_CLOCK_SKEW 300 /* seconds between the server's clock and ours */
 #define LX_RUN_ENDED_SECONDS 3600 /* how long ended segments are remembered */
-#define LX_BATCH_ROWS 4000000     /* rows of one batch, about: larger parts go in slices */
-#define LX_BATCH_PARTS 500        /* parts of one batch: their names stand in one query */
-#define LX_GUARD_ROWS 2000000     /* rows that one guard reads: it must be fresh when we delete */
-#define LX_MASK_PARTS 8           /* parts in one mask */
-#define LX_MAX_NAMES_TRIED 1000   /* names of one second that others may have taken */
-#define LX_FLIGHT_BATCHES 4       /* batches that are read and not yet committed, at most */
+#define LX_BATCH_ROWS 4000000     /* rows of one batch of several parts */
+/* Rows of one batch of a part that is too large for one: what a run that is killed loses, at most
+ * two of them. Each is a query of its own, which may have to read over the rows of the others. */
+#define LX_SLICE_ROWS 1000000
+#define LX_BATCH_PARTS 500      /* parts of one batch: their names stand in one query */
+#define LX_GUARD_ROWS 2000000   /* rows that one guard reads: it must be fresh when we delete */
+#define LX_MASK_PARTS 8         /* parts in one mask */
+#define LX_MAX_NAMES_TRIED 1000 /* names of one second that others may have taken */
+#define LX_FLIGHT_BATCHES 4     /* batches that are read and not yet committed, at most */
 
 /* -- the run ------------------------------------------------------------------------------- */
 
@@ -128,6 +131,7 @@ struct lx_slice {
     const struct lx_hot_part *part; /* in the plan's parts */
     int64_t from, to;
     int64_t rows; /* as counted by the plan */
+    bool alone;   /* one of several of a large part: a batch of its own */
 };
 
 struct lx_batch_plan {
