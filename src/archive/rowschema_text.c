@@ -1,50 +1,97 @@
-/* rowschema_text.c: see the header. UUIDs go by table: most rows have one. */
+/* rowschema_text.c: see the header. UUIDs go eight digits at a time in a 64-bit word: most rows
+ * have one. */
 #include "archive/rowschema_text.h"
 
 /* -- UUID ---------------------------------------------------------------------------------- */
 
-/* Where each pair of digits stands in the text, and which byte of the value it is. */
-static const uint8_t uuid_place[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
-static const uint8_t uuid_byte[16] = {7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8};
+/* A byte into each of eight. */
+#define EACH(byte) ((byte) * (uint64_t)0x0101010101010101)
 
-#define HEX_ROW(h)                                                                                 \
-    h "0" h "1" h "2" h "3" h "4" h "5" h "6" h "7" h "8" h "9" h "a" h "b" h "c" h "d" h "e" h "f"
-static const char hex_pairs[] = HEX_ROW("0") HEX_ROW("1") HEX_ROW("2") HEX_ROW("3") HEX_ROW("4")
-    HEX_ROW("5") HEX_ROW("6") HEX_ROW("7") HEX_ROW("8") HEX_ROW("9") HEX_ROW("a") HEX_ROW("b")
-        HEX_ROW("c") HEX_ROW("d") HEX_ROW("e") HEX_ROW("f");
-_Static_assert(sizeof hex_pairs == 513, "two digits a byte");
+/* Eight values 0 to 15, a byte each, as digits: 0-9, a-f. */
+static inline uint64_t digits_of(uint64_t nibbles)
+{
+    uint64_t letters = (nibbles + EACH(6)) >> 4 & EACH(1);
+    return nibbles + EACH('0') + letters * ('a' - '0' - 10);
+}
 
-#define BAD 0x80
+/* Four bytes, the first in the low bits, as the eight digits of their text. */
+static inline uint64_t spread(uint32_t bytes)
+{
+    uint64_t w = bytes;
+    w = (w | w << 16) & 0x0000ffff0000ffff;
+    w = (w | w << 8) & 0x00ff00ff00ff00ff;
+    return digits_of((w >> 4 & 0x000f000f000f000f) | (w & 0x000f000f000f000f) << 8);
+}
+
+/* The other way; *bad: bits set where something was no digit. */
+static inline uint32_t gather(uint64_t digits, uint64_t *bad)
+{
+    uint64_t nibbles = (digits & EACH(15)) + (digits >> 6 & EACH(1)) * 9;
+    uint64_t w = nibbles & EACH(15);
+    *bad |= digits ^ digits_of(w);
+    w = (w << 4 | w >> 8) & 0x00ff00ff00ff00ff;
+    w = (w | w >> 8) & 0x0000ffff0000ffff;
+    return (uint32_t)(w | w >> 16);
+}
+
+/* Two groups of four digits with a dash between them, at `text`. */
+static inline void put_groups(uint64_t digits, char *text)
+{
+    memcpy(text, &digits, 4);
+    text[4] = '-';
+    memcpy(text + 5, (const char *)&digits + 4, 4);
+}
+
+static inline uint64_t take_groups(const char *text)
+{
+    uint64_t digits;
+    memcpy(&digits, text, 4);
+    memcpy((char *)&digits + 4, text + 5, 4);
+    return digits;
+}
+
+/* ClickHouse keeps a UUID as two numbers, the more significant first, each little-endian. */
+void lx_text_of_uuid(const uint8_t uuid[16], char text[LX_UUID_TEXT])
+{
+    uint64_t first, second, digits;
+    memcpy(&first, uuid, 8);
+    memcpy(&second, uuid + 8, 8);
+    first = __builtin_bswap64(first);
+    second = __builtin_bswap64(second);
+    digits = spread((uint32_t)first);
+    memcpy(text, &digits, 8);
+    text[8] = text[18] = '-';
+    put_groups(spread((uint32_t)(first >> 32)), text + 9);
+    digits = spread((uint32_t)second);
+    put_groups(digits, text + 19);
+    digits = spread((uint32_t)(second >> 32));
+    memcpy(text + 28, &digits, 8);
+}
+
+bool lx_text_to_uuid(const char text[LX_UUID_TEXT], uint8_t uuid[16])
+{
+    uint64_t digits, bad = 0;
+    memcpy(&digits, text, 8);
+    uint64_t first = gather(digits, &bad) | (uint64_t)gather(take_groups(text + 9), &bad) << 32;
+    uint64_t second = gather(take_groups(text + 19), &bad);
+    memcpy(&digits, text + 28, 8);
+    second |= (uint64_t)gather(digits, &bad) << 32;
+    if (bad != 0 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-')
+        return false;
+    first = __builtin_bswap64(first);
+    second = __builtin_bswap64(second);
+    memcpy(uuid, &first, 8);
+    memcpy(uuid + 8, &second, 8);
+    return true;
+}
+
+/* -- addresses ----------------------------------------------------------------------------- */
+
 /* Values of '0'-'9' and 'a'-'f', plus one: zero marks all other bytes. */
 static const uint8_t hex_value[256] = {
     ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
     ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
 };
-
-void lx_text_of_uuid(const uint8_t uuid[16], char text[LX_UUID_TEXT])
-{
-    for (size_t i = 0; i < 16; i++)
-        memcpy(text + uuid_place[i], hex_pairs + 2 * uuid[uuid_byte[i]], 2);
-    text[8] = text[13] = text[18] = text[23] = '-';
-}
-
-bool lx_text_to_uuid(const char text[LX_UUID_TEXT], uint8_t uuid[16])
-{
-    uint8_t bytes[16];
-    unsigned bad = 0; /* top bit: some digit was none */
-    for (size_t i = 0; i < 16; i++) {
-        unsigned high = hex_value[(uint8_t)text[uuid_place[i]]] - 1u;
-        unsigned low = hex_value[(uint8_t)text[uuid_place[i] + 1]] - 1u;
-        bad |= high | low;
-        bytes[uuid_byte[i]] = (uint8_t)(high << 4 | low);
-    }
-    if ((bad & BAD) != 0 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-')
-        return false;
-    memcpy(uuid, bytes, sizeof bytes);
-    return true;
-}
-
-/* -- addresses ----------------------------------------------------------------------------- */
 
 static size_t put_octet(uint8_t value, char *text)
 {
@@ -131,7 +178,7 @@ static size_t put_group(unsigned group, char *text)
         unsigned digit = group >> shift & 0xf;
         started = started || digit != 0 || shift == 0;
         if (started)
-            text[len++] = hex_pairs[2 * digit + 1];
+            text[len++] = "0123456789abcdef"[digit];
     }
     return len;
 }

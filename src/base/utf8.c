@@ -30,8 +30,14 @@ size_t lx_utf8_valid_prefix(const uint8_t *bytes, size_t size)
 {
     size_t pos = 0;
     while (pos < size) {
-        uint64_t word;
-        while (size - pos >= 8) { /* ASCII, eight at a time */
+        uint64_t word, four[4];
+        while (size - pos >= sizeof four) { /* ASCII, 32 bytes at a time, then eight */
+            memcpy(four, bytes + pos, sizeof four);
+            if (((four[0] | four[1] | four[2] | four[3]) & 0x8080808080808080u) != 0)
+                break;
+            pos += sizeof four;
+        }
+        while (size - pos >= 8) {
             memcpy(&word, bytes + pos, 8);
             if ((word & 0x8080808080808080u) != 0)
                 break;

@@ -7,8 +7,9 @@
 
 #include <math.h>
 
-#define SAMPLE_VALUES 32768                /* of the first trial: enough for numbers */
-#define SAMPLE_BYTES ((size_t)1024 * 1024) /* of the first trial: texts */
+#define SAMPLE_VALUES 32768                    /* of the first trial: enough for numbers */
+#define SAMPLE_BYTES ((size_t)1024 * 1024)     /* of the first trial: texts */
+#define REFINE_BYTES ((size_t)4 * 1024 * 1024) /* of the second trial of texts */
 #define MAX_LEVELS 4
 #define MAX_CANDIDATES 4
 
@@ -60,8 +61,24 @@ static double compression_time(const struct lx_pq_compression *how, double bytes
     if (how->codec != LX_PARQUET_ZSTD)
         return bytes * 1.3;
     int level = how->level < 1 ? 1 : how->level;
-    return bytes * (level <= 12 ? zstd[level] : 40.0);
+    double each = level <= 12 ? zstd[level] : 40.0;
+    if (how->hash_log != 0) /* a larger table */
+        each += 0.45;
+    return bytes * each;
 }
+
+/* What an effort tries: levels of zstd, and level 1 with the larger table of level 3, which finds
+ * more than level 2 in the same time. */
+static const struct lx_pq_compression ladder[3][MAX_LEVELS] = {
+    [LX_PARQUET_FAST] = {{LX_PARQUET_ZSTD, 1, 0, 0}},
+    [LX_PARQUET_BALANCED] = {{LX_PARQUET_ZSTD, 1, 0, 0},
+                             {LX_PARQUET_ZSTD, 1, 7, 17},
+                             {LX_PARQUET_ZSTD, 3, 0, 0}},
+    [LX_PARQUET_SMALL] = {{LX_PARQUET_ZSTD, 1, 0, 0},
+                          {LX_PARQUET_ZSTD, 3, 0, 0},
+                          {LX_PARQUET_ZSTD, 5, 0, 0},
+                          {LX_PARQUET_ZSTD, 6, 0, 0}},
+};
 
 static bool is_bytes(const struct lx_parquet_field *field)
 {
@@ -111,9 +128,6 @@ struct trial {
 /* Which compressions may be tried. */
 static void list_ways(struct trial *trial)
 {
-    static const int levels[3][MAX_LEVELS] = {[LX_PARQUET_BALANCED] = {1, 2, 3},
-                                              [LX_PARQUET_FAST] = {1},
-                                              [LX_PARQUET_SMALL] = {1, 3, 5, 6}};
     const struct lx_parquet_column_options *column = trial->question->column;
     enum lx_parquet_codec codec = column->codec;
     if (codec != LX_PARQUET_CODEC_AUTO && codec != LX_PARQUET_ZSTD) {
@@ -125,13 +139,12 @@ static void list_ways(struct trial *trial)
             (struct lx_pq_compression){.codec = LX_PARQUET_UNCOMPRESSED};
     if (column->level != 0) {
         trial->ways[trial->way_count++] =
-            (struct lx_pq_compression){LX_PARQUET_ZSTD, column->level, 0};
+            (struct lx_pq_compression){LX_PARQUET_ZSTD, column->level, 0, 0};
         return;
     }
-    const int *of_effort = levels[trial->question->file->effort];
-    for (size_t i = 0; i < MAX_LEVELS && of_effort[i] != 0; i++)
-        trial->ways[trial->way_count++] =
-            (struct lx_pq_compression){LX_PARQUET_ZSTD, of_effort[i], 0};
+    const struct lx_pq_compression *steps = ladder[trial->question->file->effort];
+    for (size_t i = 0; i < MAX_LEVELS && steps[i].level != 0; i++)
+        trial->ways[trial->way_count++] = steps[i];
 }
 
 /* Compressed size of scratch->body. */
@@ -169,6 +182,7 @@ static enum lx_status try_ways(struct trial *trial, enum lx_parquet_encoding enc
                                const struct expense *expense, struct candidate *best)
 {
     double raw = (double)trial->scratch->body.len;
+    double cheapest = INFINITY;
     for (size_t i = 0; i < trial->way_count; i++) {
         double size;
         LX_TRY(packed_size(trial, &trial->ways[i], &size));
@@ -178,6 +192,10 @@ static enum lx_status try_ways(struct trial *trial, enum lx_parquet_encoding enc
         if (expense->more != NULL)
             here.cost += expense->more[i];
         keep_cheaper(best, &here);
+        /* Ways go from the fastest on: where one is dearer than those before, so are the next. */
+        if (i > 1 && here.cost > cheapest)
+            break;
+        cheapest = here.cost < cheapest ? here.cost : cheapest;
     }
     return LX_OK;
 }
@@ -312,15 +330,15 @@ static size_t list_encodings(const struct lx_pq_question *question,
     return count;
 }
 
-static int64_t sample_count(const struct lx_pq_page *page)
+static int64_t sample_count(const struct lx_pq_page *page, size_t bytes)
 {
     int64_t count = page->count;
     if (page->values.shape == LX_COLUMN_FIXED)
         return count < SAMPLE_VALUES ? count : SAMPLE_VALUES;
     int64_t low = 1, high = count;
-    while (low < high) { /* the most values within SAMPLE_BYTES, at least one */
+    while (low < high) { /* the most values within `bytes`, at least one */
         int64_t middle = low + (high - low + 1) / 2;
-        if (plain_size(&page->values, middle) <= (double)SAMPLE_BYTES)
+        if (plain_size(&page->values, middle) <= (double)bytes)
             low = middle;
         else
             high = middle - 1;
@@ -328,26 +346,30 @@ static int64_t sample_count(const struct lx_pq_page *page)
     return low;
 }
 
-/* Long texts again, on the whole page: what a level finds depends on how far back it can look. */
+/* Long texts again, on more of the page: what a level finds depends on how far back it can look. */
 static enum lx_status refine(struct trial *trial, const struct lx_pq_page *page,
                              const struct candidate *first, const struct candidate *second,
                              struct candidate *best)
 {
+    int64_t count = sample_count(page, REFINE_BYTES);
     *best = (struct candidate){.cost = INFINITY};
-    LX_TRY(try_encoding(trial, first->encoding, &page->values, page->count, best));
+    LX_TRY(try_encoding(trial, first->encoding, &page->values, count, best));
     struct trial again = *trial;
     again.ways[0] = best->compression;
     again.way_count = 1;
     if (second->cost < INFINITY)
-        LX_TRY(try_encoding(&again, second->encoding, &page->values, page->count, best));
+        LX_TRY(try_encoding(&again, second->encoding, &page->values, count, best));
     bool leveled = trial->question->column->level == 0 &&
                    trial->question->column->codec != LX_PARQUET_UNCOMPRESSED;
-    if (!leveled || best->compression.codec != LX_PARQUET_ZSTD || best->compression.level < 3)
+    if (!leveled || best->compression.codec != LX_PARQUET_ZSTD ||
+        (best->compression.level < 3 && best->compression.min_match == 0))
         return LX_OK;
-    /* Long matches only: better where texts share long parts and little else. */
+    /* Long matches only: better where texts share long parts and little else. They lie far apart:
+     * in the level's own table. */
     struct candidate longer = {.cost = INFINITY};
-    again.ways[0].min_match = 7;
-    LX_TRY(try_encoding(&again, best->encoding, &page->values, page->count, &longer));
+    int level = best->compression.level < 3 ? 3 : best->compression.level;
+    again.ways[0] = (struct lx_pq_compression){LX_PARQUET_ZSTD, level, 7, 0};
+    LX_TRY(try_encoding(&again, best->encoding, &page->values, count, &longer));
     keep_cheaper(best, &longer);
     return LX_OK;
 }
@@ -358,7 +380,7 @@ static enum lx_status choose(struct trial *trial, const struct lx_pq_page *page,
     const struct lx_pq_question *question = trial->question;
     enum lx_parquet_encoding encodings[MAX_CANDIDATES], forced = question->column->encoding;
     size_t count = list_encodings(question, encodings);
-    int64_t sample = sample_count(page);
+    int64_t sample = sample_count(page, SAMPLE_BYTES);
     struct candidate first = {LX_PARQUET_PLAIN, trial->ways[0], INFINITY}, second = first;
     struct candidate dictionary = first;
     if (forced != LX_PARQUET_ENCODING_AUTO && forced != LX_PARQUET_RLE_DICTIONARY) {

@@ -54,13 +54,15 @@ static enum lx_status set_zstd(struct lx_pq_compressor *compressor,
     if (compressor->zstd == NULL)
         return lx_err_memory(err);
     if (compressor->set.level == how->level && compressor->set.min_match == how->min_match &&
-        compressor->set.codec == how->codec)
+        compressor->set.hash_log == how->hash_log && compressor->set.codec == how->codec)
         return LX_OK;
     size_t failed = ZSTD_CCtx_reset(compressor->zstd, ZSTD_reset_session_and_parameters);
     if (ZSTD_isError(failed) == 0)
         failed = ZSTD_CCtx_setParameter(compressor->zstd, ZSTD_c_compressionLevel, how->level);
     if (ZSTD_isError(failed) == 0)
         failed = ZSTD_CCtx_setParameter(compressor->zstd, ZSTD_c_minMatch, how->min_match);
+    if (ZSTD_isError(failed) == 0)
+        failed = ZSTD_CCtx_setParameter(compressor->zstd, ZSTD_c_hashLog, how->hash_log);
     if (ZSTD_isError(failed) != 0)
         return lx_err_set(err, LX_E_BUG, "zstd refuses level %d: %s", how->level,
                           ZSTD_getErrorName(failed));
