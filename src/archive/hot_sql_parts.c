@@ -72,21 +72,15 @@ enum lx_status lx_hot_sql_parts(void *self, struct lx_hot_parts *out, struct lx_
     char id[64];
     size_t cap = 0, day_cap = 0;
     lx_hot_sql_query_id(hot, "plan", id);
+    /* A date has no zone to convert from. A part is of one partition: it need be no key. */
+    bool date = hot->time_type.kind == LX_CH_DATE || hot->time_type.kind == LX_CH_DATE32;
     enum lx_status status = lx_buf_printf(
         &sql,
-        "SELECT _partition_id AS _lynex_p, _part AS _lynex_n, ifNull(toInt32(toDate32(%s, 'UTC')), "
-        "-2147483648) AS _lynex_d, count(), toUInt64(toUnixTimestamp(now())) FROM %s "
-        "GROUP BY _lynex_p, _lynex_n, _lynex_d ORDER BY _lynex_p, _lynex_n, _lynex_d",
-        lx_buf_cstr(&hot->time), lx_buf_cstr(&hot->target));
-    if (hot->time_type.kind == LX_CH_DATE || hot->time_type.kind == LX_CH_DATE32) {
-        lx_buf_clear(&sql); /* a date has no zone to convert from */
-        status = lx_buf_printf(
-            &sql,
-            "SELECT _partition_id AS _lynex_p, _part AS _lynex_n, ifNull(toInt32(%s), -2147483648) "
-            "AS _lynex_d, count(), toUInt64(toUnixTimestamp(now())) FROM %s "
-            "GROUP BY _lynex_p, _lynex_n, _lynex_d ORDER BY _lynex_p, _lynex_n, _lynex_d",
-            lx_buf_cstr(&hot->time), lx_buf_cstr(&hot->target));
-    }
+        "SELECT any(_partition_id), _part AS _lynex_n, ifNull(toInt32(%s%s%s), -2147483648) AS "
+        "_lynex_d, count(), toUInt64(toUnixTimestamp(now())) FROM %s GROUP BY _lynex_n, _lynex_d "
+        "ORDER BY _lynex_n, _lynex_d",
+        date ? "" : "toDate32(", lx_buf_cstr(&hot->time), date ? "" : ", 'UTC')",
+        lx_buf_cstr(&hot->target));
     if (status != LX_OK) {
         lx_err_memory(err);
         goto done;

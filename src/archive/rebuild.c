@@ -3,6 +3,7 @@
 #include "archive/rebuild_log.h"
 #include "archive/sorted_runs.h"
 #include "base/alloc.h"
+#include "base/mutant.h"
 
 #include <stdlib.h>
 
@@ -60,6 +61,7 @@ struct rebuilding {
     struct lx_sorted_runs *rows; /* of the month that is read: key: hash, id: file */
     size_t filling;
     const char *source; /* of the first proven file; all others must be of its table */
+    bool fits;          /* as far as the first file tells, one version can list them all */
 };
 
 static bool is_left_out(const struct lx_rebuild_options *o, const char *path)
@@ -160,6 +162,36 @@ static enum lx_status prove(struct rebuilding *r, struct lx_rebuild_file *file, 
     return LX_OK;
 }
 
+#define ENTRY_REST 800 /* of a file and its segment in the log, beside path, stats and tags */
+
+/* All of it must go into one version: half a log would be taken for a whole one. Whether it can is
+ * said at the first file, not after all were read. */
+static enum lx_status check_fits(struct rebuilding *r, const struct lx_rebuild_file *file,
+                                 struct lx_err *err)
+{
+    char *stats = NULL, *tags = NULL;
+    size_t most = lx_mutant("rebuild-small-version") ? 4 * LX_KIB : LX_LEDGER_MAX_COMMIT_BYTES;
+    if (r->fits)
+        return LX_OK;
+    LX_TRY(lx_file_account_stats(r->o->store, &file->account, &stats, &tags, err));
+    /* Stats are text within text: each quotation mark takes two bytes. */
+    size_t entry = ENTRY_REST + 3 * strlen(file->path) +
+                   (stats != NULL ? strlen(stats) * 4 / 3 : 0) + (tags != NULL ? strlen(tags) : 0);
+    lx_free(stats);
+    lx_free(tags);
+    r->fits = true;
+    if (r->report->count <= most / entry)
+        return LX_OK;
+    lx_err_set(err, LX_E_LIMIT,
+               "%zu files: one version of the log holds about %zu of them, and a log is made anew "
+               "as one version",
+               r->report->count, most / entry);
+    lx_err_hint(err, "nothing was written. Make two archives of it: move the folders of some years "
+                     "to another root (ARCHIVE_URL, S3_ARCHIVE_ROOT), and run lynex ledger rebuild "
+                     "at each; the next runs go on with one of them");
+    return LX_E_LIMIT;
+}
+
 static enum lx_status look_at(struct rebuilding *r, size_t index, struct lx_err *err)
 {
     struct lx_rebuild_file *file = &r->report->files[index];
@@ -173,6 +205,8 @@ static enum lx_status look_at(struct rebuilding *r, size_t index, struct lx_err 
         status = prove(r, file, err);
     if (status != LX_OK && lx_file_account_is_bad(status))
         status = set_bad(file, err);
+    if (status == LX_OK && file->verdict == LX_REBUILD_PROVEN)
+        status = check_fits(r, file, err);
     if (status == LX_OK && r->o->tell != NULL)
         r->o->tell(r->o->context, file);
     return status;

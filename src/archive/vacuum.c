@@ -14,8 +14,8 @@
 
 const char *lx_vacuum_kind_text(enum lx_vacuum_kind kind)
 {
-    static const char *const texts[] = {"file",   "reservation", "hashes",
-                                        "fenced", "removed",     "quarantine"};
+    static const char *const texts[] = {"file",    "reservation", "hashes",    "fenced",
+                                        "removed", "quarantine",  "unfinished"};
     return texts[kind];
 }
 
@@ -74,6 +74,15 @@ static bool is_data_name(const char *key, const char *prefix, const char *word)
         if (is_stamp(at + 1))
             return true;
     return false;
+}
+
+/* Of what lies in the folder of unfinished writes. */
+static bool is_tmp_name(const char *key)
+{
+    size_t folder = strlen(LX_STORE_TMP);
+    if (strncmp(key, LX_STORE_TMP, folder) != 0)
+        return true;
+    return strlen(key) == folder + 16 && strspn(key + folder, "0123456789abcdef") == 16;
 }
 
 /* -- what lies there ----------------------------------------------------------------------- */
@@ -153,6 +162,8 @@ static enum lx_vacuum_kind kind_of(const struct vacuum *v, const char *key,
     struct lx_str text = lx_str_of(key);
     if (lx_str_starts(text, LX_STR(QUARANTINE_FOLDER)))
         return LX_VACUUM_QUARANTINE;
+    if (lx_str_starts(text, LX_STR(LX_STORE_TMP)))
+        return LX_VACUUM_UNFINISHED;
     if (lx_ledger_removal(v->o->ledger, key, &removal))
         return removal.listed ? LX_VACUUM_REMOVED : LX_VACUUM_FENCED;
     if (object->size == 0)
@@ -191,7 +202,8 @@ static enum lx_status visit(void *context, const char *key, const struct lx_obje
         return lx_err_set(err, LX_E_CANCELLED, "interrupted while the store was listed");
     if (is_used(v, key))
         return LX_OK;
-    if (v->prefix != NULL && !is_data_name(key, v->prefix, v->word)) {
+    bool ours = v->prefix == NULL || is_data_name(key, v->prefix, v->word);
+    if (!ours || !is_tmp_name(key)) {
         report->strangers++;
         return LX_OK;
     }
@@ -250,7 +262,14 @@ static enum lx_status list_all(struct vacuum *v, struct lx_err *err)
 {
     LX_TRY(list_data(v, err));
     LX_TRY(list_folder(v, HASHES_FOLDER, NULL, err));
+    LX_TRY(list_folder(v, LX_STORE_TMP, NULL, err));
     return list_folder(v, QUARANTINE_FOLDER, NULL, err);
+}
+
+/* What no version of the log could ever list: nothing needs to be said there of its end. */
+static bool needs_no_fence(const struct lx_vacuum_item *item)
+{
+    return item->kind == LX_VACUUM_QUARANTINE || item->kind == LX_VACUUM_UNFINISHED;
 }
 
 /* -- the fence ----------------------------------------------------------------------------- */
@@ -274,8 +293,8 @@ static enum lx_status build_fence(void *context, const struct lx_ledger_state *s
     LX_TRY(collect_used(v, state, err));
     for (size_t i = fence->first; i < fence->last; i++) {
         struct lx_vacuum_item *item = &v->report->items[i];
-        if (item->fate != LX_VACUUM_TAKE || item->kind == LX_VACUUM_QUARANTINE ||
-            is_used(v, item->path) || lx_ledger_was_removed(v->o->ledger, item->path))
+        if (item->fate != LX_VACUUM_TAKE || needs_no_fence(item) || is_used(v, item->path) ||
+            lx_ledger_was_removed(v->o->ledger, item->path))
             continue;
         fence->paths[fence->count++] = item->path;
         bytes += item->size;
@@ -300,8 +319,7 @@ static enum lx_status delete_items(struct vacuum *v, size_t first, size_t last, 
     LX_TRY(collect_used(v, lx_ledger_state(v->o->ledger), err));
     for (size_t i = first; i < last; i++) {
         struct lx_vacuum_item *item = &v->report->items[i];
-        bool fenced = item->kind == LX_VACUUM_QUARANTINE ||
-                      lx_ledger_was_removed(v->o->ledger, item->path) ||
+        bool fenced = needs_no_fence(item) || lx_ledger_was_removed(v->o->ledger, item->path) ||
                       lx_mutant("vacuum-no-fence");
         if (item->fate != LX_VACUUM_TAKE || !fenced || is_used(v, item->path))
             continue;

@@ -29,7 +29,8 @@ enum lx_vacuum_kind {
     LX_VACUUM_HASHES,      /* row hashes that no segment names */
     LX_VACUUM_FENCED,      /* removed by an earlier vacuum, which did not come to delete it */
     LX_VACUUM_REMOVED,     /* listed once, then removed: old versions of the table show it */
-    LX_VACUUM_QUARANTINE   /* kept when a proof failed */
+    LX_VACUUM_QUARANTINE,  /* kept when a proof failed */
+    LX_VACUUM_UNFINISHED   /* what a writer to a directory had begun when it died */
 };
 const char *lx_vacuum_kind_text(enum lx_vacuum_kind kind);
 

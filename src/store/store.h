@@ -27,6 +27,8 @@
 struct lx_store;
 struct lx_upload;
 
+#define LX_STORE_TMP "_lynex/tmp/" /* then 16 hex digits */
+
 struct lx_object {
     int64_t size;
     char etag[128];         /* without quotes; a directory's: made from size, mtime and inode */
@@ -77,7 +79,9 @@ LX_MUST_CHECK enum lx_status lx_store_delete(struct lx_store *store, const char 
                                              struct lx_err *err);
 
 /* Every key that starts with `prefix` and comes after `after` (NULL: from the first), in bytewise
- * order. `visit` may end the listing with LX_E_CANCELLED, which then is the result. */
+ * order. `visit` may end the listing with LX_E_CANCELLED, which then is the result. What a
+ * directory's writers have under way, LX_STORE_TMP, is no object: it is listed by that prefix
+ * alone, for those who tidy up after writers that died. */
 typedef enum lx_status (*lx_store_visit)(void *context, const char *key,
                                          const struct lx_object *object, struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_store_list(struct lx_store *store, const char *prefix,

@@ -2,8 +2,8 @@
  *
  * A write goes to a file of its own in ROOT/_lynex/tmp, is flushed to the disk, and gets its name
  * by link() (exactly one writer wins) or rename(); then its directory is flushed. What a crashed
- * writer leaves lies in _lynex/tmp and is never listed. Names are opened one by one from the root
- * without following symbolic links, so that no key leaves it. */
+ * writer leaves lies in _lynex/tmp and is listed only by that prefix. Names are opened one by one
+ * from the root without following symbolic links, so that no key leaves it. */
 #include "store/store_dir.h"
 #include "store/store_private.h"
 

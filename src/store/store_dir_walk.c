@@ -157,7 +157,9 @@ static enum lx_status walk_folder(const struct lx_dir_walk *walk, int fd, char *
             status = visit_file(walk, fd, entries.list[i].name, key, err);
             continue;
         }
-        if (strcmp(key, TMP_KEY) == 0 || !may_hold(walk, key))
+        bool unasked =
+            strcmp(key, TMP_KEY) == 0 && !lx_str_starts(lx_str_of(walk->prefix), LX_STR(TMP_KEY));
+        if (unasked || !may_hold(walk, key))
             continue;
         int next =
             openat(fd, entries.list[i].name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -128,9 +128,20 @@ SETTINGS=("${SETTINGS[@]/ARCHIVE_URL=file:\/\/$T\/other/ARCHIVE_URL=file://$T/ar
 sql "TRUNCATE TABLE prod.events"
 sql "INSERT INTO prod.events SELECT * FROM prod.late WHERE timestamp >= $cutoff"
 
+# More files than one version can list: said at the first, not after all were read.
+LYNEX_MUTANT=rebuild-small-version
+out=$(lynex ledger rebuild --write 2>&1); status_is "too many files: refused" 1 $? "$out"
+LYNEX_MUTANT=
+contains "too many files: says how many" "$(find "$T/archive/events" -name '*.parquet' | wc -l) files: one version of the log holds about" "$out"
+contains "too many files: what to do" "ledger rebuild at each" "$out"
+lacks "too many files: none was read in vain" "proven " "$out"
+equal "too many files: nothing was written" "" "$(ls "$log" 2>/dev/null | grep json)"
+
 # Written.
 young=$(hot)
 out=$(lynex ledger rebuild --write 2>&1); status_is "rebuild --write exits 0" 0 $? "$out"
+contains "rebuild says what ls shows until the next run" "count all their rows as still in ClickHouse" "$out"
+contains "ls says so too" "The log was made anew" "$(lynex ls)"
 equal "one version" "00000000000000000000.json" "$(ls "$log")"
 for kernel in 1 0; do
     equal "readers see every row once, kernel $kernel" "$all" "$(sql "SELECT count(), sum(cityHash64(event_id, body)) FROM (SELECT toString(event_id) AS event_id, body FROM $(cold_table)) SETTINGS allow_experimental_delta_kernel_rs = $kernel")"
@@ -151,6 +162,22 @@ equal "the young ones stay" "$stay" "$(hot)"
 equal "the archive: what it had, and the late ones, none twice" "$(($(cut -f1 <<< "$all") + late - 700))" "$(sql "SELECT count() FROM $(cold_table)")"
 out=$(lynex verify 2>&1); status_is "verify exits 0 again" 0 $? "$out"
 out=$(lynex archive 2>&1); contains "then there is nothing to do" "No events to archive" "$out"
+lacks "ls knows again" "The log was made anew" "$(lynex ls)"
+
+# What writers that were killed had begun in the directory goes, once it is old; what people put there stays.
+tmp=$T/archive/_lynex/tmp
+printf '12345' > "$tmp/0123456789abcdef"
+printf '12' > "$tmp/fedcba9876543210"
+printf 'mine' > "$tmp/notes.txt"
+touch -d '3 days ago' "$tmp/0123456789abcdef" "$tmp/notes.txt"
+versions=$(ls "$log" | wc -l)
+out=$(lynex vacuum 2>&1); status_is "unfinished writes: vacuum exits 0" 0 $? "$out"
+contains "unfinished writes: the old one is named" "_lynex/tmp/0123456789abcdef  unfinished" "$out"
+contains "unfinished writes: the dry run deletes nothing" "1 object, 5 B would be deleted" "$out"
+out=$(lynex vacuum --yes 2>&1); status_is "unfinished writes: vacuum --yes exits 0" 0 $? "$out"
+equal "unfinished writes: the young one and the stranger stay" "fedcba9876543210 notes.txt" "$(ls "$tmp" | paste -sd ' ')"
+equal "unfinished writes: no version was needed" "$versions" "$(ls "$log" | wc -l)"
+rm "$tmp/fedcba9876543210" "$tmp/notes.txt"
 
 # A flaw before a checkpoint costs history, not the state.
 month=$(basename "$(dirname "$file")")

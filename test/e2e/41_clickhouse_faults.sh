@@ -101,7 +101,7 @@ ch_case "a statement that neither way knows" 3 "SYNTAX_ERROR" -- 'POST query_id=
 # Columns may have any names: none takes the place of what a statement calls something.
 sql "CREATE TABLE prod.named (h Int64, d DateTime('UTC'), s String, n Int64, p Int64, c Int64, i Int64, q Int64, nonce Int64, strange Int64, inside Int64)
     ENGINE = MergeTree PARTITION BY intDiv(h, 100) ORDER BY h"
-sql "INSERT INTO prod.named SELECT number, toDateTime('$LITTLE_DAY', 'UTC') - toIntervalDay(if(number < 160, 60, 1)), 'x', number * 2, 1, 2, 3, 4, 5, 6, 7
+sql "INSERT INTO prod.named SELECT number, toDateTime('$TODAY', 'UTC') - toIntervalDay(if(number < 160, 60, 1)), 'x', number * 2, 1, 2, 3, 4, 5, 6, 7
     FROM numbers(200)"
 SETTINGS=("${COMMON[@]}" ARCHIVE_TABLE=named ARCHIVE_TIME_COLUMN=d "ARCHIVE_URL=file://$T/named")
 out=$(lynex archive 2>&1); status_is "columns with the names of aliases" 0 $? "$out"

@@ -63,7 +63,7 @@ turned "beside the log" "$T/archive" '^_lynex/'
 
 # An archive with a checkpoint, without the versions before it, so that nothing else can tell the state.
 sql "CREATE TABLE prod.many (n Int64, at DateTime('UTC')) ENGINE = MergeTree PARTITION BY n ORDER BY n"
-sql "INSERT INTO prod.many SELECT number, toDateTime('$LITTLE_DAY', 'UTC') - toIntervalDay(60) + number FROM numbers(50)"
+sql "INSERT INTO prod.many SELECT number, toDateTime('$TODAY', 'UTC') - toIntervalDay(60) + number FROM numbers(50)"
 SETTINGS=("${COMMON[@]}" "ARCHIVE_URL=file://$T/many" ARCHIVE_TABLE=many ARCHIVE_TIME_COLUMN=at ARCHIVE_BATCH_SIZE=1)
 out=$(lynex archive 2>&1); status_is "many versions" 0 $? "$out"
 [ -f "$T/many/_delta_log/_last_checkpoint" ] || fail "a checkpoint was written" "$(ls "$T/many/_delta_log" | tail -3)"

@@ -203,7 +203,7 @@ for bad in "S3_ARCHIVE_PREFIX=../evil" "S3_ARCHIVE_PREFIX=a/../../evil" "S3_ARCH
     out=$(lynex archive --archive-url "file://$T/roots/prefix" --no-delete-after-archive $(printf -- '--s3-archive-prefix %s' "${bad#*=}") 2>&1); status_is "$bad is refused" 2 $? "$out"
 done
 sql "CREATE TABLE prod.\`../../evil\` (\`../n\` Int64, \`at\` DateTime('UTC')) ENGINE = MergeTree PARTITION BY intDiv(\`../n\`, 100) ORDER BY \`../n\`"
-sql "INSERT INTO prod.\`../../evil\` SELECT number, toDateTime('$LITTLE_DAY', 'UTC') - toIntervalDay(60) FROM numbers(10)"
+sql "INSERT INTO prod.\`../../evil\` SELECT number, toDateTime('$TODAY', 'UTC') - toIntervalDay(60) FROM numbers(10)"
 SETTINGS=("${CAREFUL[@]}" CLICKHOUSE_DATABASE=prod "ARCHIVE_TABLE=\`../../evil\`" ARCHIVE_TIME_COLUMN=at "ARCHIVE_URL=file://$T/roots/names")
 out=$(lynex archive 2>&1); status_is "a table that wants out: exits 0" 0 $? "$out"
 equal "a table that wants out: its rows are in the archive" 10 "$(sql "SELECT count() FROM deltaLakeLocal('$T/roots/names')")"

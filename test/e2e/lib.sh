@@ -15,6 +15,13 @@ export LIBCHDB=${LIBCHDB:-$TOP/.deps/node_modules/@chdb/lib-linux-x64-gnu/libchd
 T=$(mktemp -d "${TMPDIR:-/tmp}/lynex-e2e.XXXXXX")
 FAILED=0
 CHECKS=0
+# One day holds for a whole test: `today` of ClickHouse and of lynex must not change in its midst. Shortly before
+# midnight UTC a test waits for the next day.
+MIDNIGHT_MARGIN=${MIDNIGHT_MARGIN:-240} # seconds that a test may take
+left=$((86400 - $(date -u +%s) % 86400))
+[ "$left" -ge "$MIDNIGHT_MARGIN" ] || { echo "# waiting $left s for the next day"; sleep $((left + 1)); }
+unset left
+TODAY=$(date -u +%F)
 RGW_USED=
 CH_DIRS=()
 BACKGROUND=()
@@ -171,10 +178,9 @@ little_table() { # NAME
         sql "INSERT INTO prod.$1 SELECT * FROM prod.$LITTLE_LIKE"
         return
     fi
-    sql "INSERT INTO prod.$1 SELECT number, toDateTime('$LITTLE_DAY', 'UTC') - toIntervalDay(if(number < 160, 60, 1)) + number,
+    sql "INSERT INTO prod.$1 SELECT number, toDateTime('$TODAY', 'UTC') - toIntervalDay(if(number < 160, 60, 1)) + number,
         ${LITTLE_TEXT:-hex(sipHash64(number))} FROM numbers(200)"
 }
-LITTLE_DAY=$(date -u +%F)
 # What the table and its archive hold together: rows, the sum of their hashes, most copies of a row in the
 # archive and in the table, rows in the table, rows in the archive.
 little_held() { # NAME ROOT-OF-ARCHIVE
@@ -320,7 +326,7 @@ fill_events() {
       SELECT reinterpretAsUUID(cityHash64(number, ${4:-1}) * toUInt128(18446744073709551616) + cityHash64(number, ${4:-1}, 2)),
         concat('proj_', hex(cityHash64(number % 48))), ['log', 'error', 'span', 'token_usage', 'message', 'model_response',
         'agent_action', 'retrieval', 'tool_call', 'eval_metric', 'custom'][1 + cityHash64(number, 3) % 11],
-        toDateTime64(toStartOfDay(now('UTC')), 3, 'UTC') - toIntervalMillisecond(cityHash64(number, 4, ${4:-1}) % (${3:-60} * 86400000)) AS ts,
+        toDateTime64('$TODAY 00:00:00', 3, 'UTC') - toIntervalMillisecond(cityHash64(number, 4, ${4:-1}) % (${3:-60} * 86400000)) AS ts,
         'watchllm-python', concat('0.', toString(number % 7), '.0'), concat('{\"level\":\"info\",\"message\":\"request ',
         toString(number), ' took ', toString(cityHash64(number, 5) % 5000), ' ms\",\"trace\":\"', hex(cityHash64(number, 6)), '\"}'),
         concat('{\"user\":\"u_', toString(cityHash64(number, 7) % 1000), '\"}'), ts + toIntervalMillisecond(20),
