@@ -51,8 +51,9 @@ const struct lx_command lx_commands[] = {
      "  --keep-all      rows that stand in several files are twins: keep them all\n"
      "  --json          as JSON\n",
      lx_cmd_ledger},
-    {"inspect", "FILE", "show a Parquet file: schema, row groups, encodings, sizes per column",
+    {"inspect", "FILE [COLUMN]", "show a Parquet file: schema, row groups, encodings, pages, sizes",
      "  FILE        a path in the archive (events/2026-01/….parquet) or of a local file\n"
+     "  COLUMN      the pages of this column: rows, bytes, NULLs, least and greatest value\n"
      "  --json      as JSON\n",
      lx_cmd_inspect},
     {"config", "", "show every setting, its value, and where it came from",

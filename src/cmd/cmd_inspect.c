@@ -2,6 +2,7 @@
 #include "cmd/cmd.h"
 
 #include "base/alloc.h"
+#include "cmd/inspect.h"
 #include "cmd/terminal.h"
 #include "parquet/reader.h"
 
@@ -243,19 +244,45 @@ static json_t *inspect_json(const char *name, int64_t size, const struct lx_parq
                      "columns", columns, "row_groups", groups);
 }
 
+/* The file in all, or the pages of one column. */
+static int print_file(struct lx_cmd *cmd, const char *name, const char *column, int64_t size,
+                      const struct lx_parquet_reader *reader)
+{
+    const struct lx_parquet_metadata *m = lx_parquet_reader_metadata(reader);
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_buf text = LX_BUF(64 * LX_MIB);
+    json_t *json = NULL;
+    enum lx_status status = LX_OK;
+    if (column != NULL && cmd->json)
+        status = lx_inspect_pages_json(reader, column, &json, &err);
+    else if (column != NULL)
+        status = lx_inspect_pages(reader, column, cmd->color, &text, &err);
+    else if (!cmd->json && print_all(cmd, name, size, m, &text) != LX_OK)
+        status = lx_err_memory(&err);
+    int code = LX_EXIT_DONE;
+    if (status != LX_OK) {
+        lx_err_context(&err, "%s", name);
+        code = lx_cmd_fail(cmd, &err);
+    } else if (cmd->json) {
+        code = lx_cmd_print_json(cmd, column != NULL ? json : inspect_json(name, size, m));
+    } else {
+        lx_print(&text);
+    }
+    lx_buf_free(&text);
+    return code;
+}
+
 int lx_cmd_inspect(struct lx_cmd *cmd)
 {
     struct lx_err err = LX_ERR_INIT;
     struct input input = {.fd = -1};
     struct lx_parquet_reader *reader = NULL;
-    struct lx_buf text = LX_BUF(64 * LX_MIB);
     int64_t size = 0;
-    if (!lx_cmd_args_done(cmd, 1))
+    if (!lx_cmd_args_done(cmd, 2))
         return LX_EXIT_USAGE;
     const char *name = lx_cmd_operand(cmd, 0);
-    if (name == NULL) {
-        return lx_cmd_usage(cmd, "lynex inspect FILE; lynex ls lists them", "which file?");
-    }
+    if (name == NULL)
+        return lx_cmd_usage(cmd, "lynex inspect FILE [COLUMN]; lynex ls lists them", "which file?");
     enum lx_status status = open_input(cmd, name, &input, &size, &err);
     if (status == LX_OK) {
         const struct lx_parquet_source source = {read_at, &input, size};
@@ -263,16 +290,10 @@ int lx_cmd_inspect(struct lx_cmd *cmd)
         if (status != LX_OK)
             lx_err_context(&err, "%s", name);
     }
-    int code = LX_EXIT_DONE;
-    if (status != LX_OK)
-        code = lx_cmd_fail(cmd, &err);
-    else if (cmd->json)
-        code = lx_cmd_print_json(cmd, inspect_json(name, size, lx_parquet_reader_metadata(reader)));
-    else if (print_all(cmd, name, size, lx_parquet_reader_metadata(reader), &text) == LX_OK)
-        lx_print(&text);
+    int code = status != LX_OK ? lx_cmd_fail(cmd, &err)
+                               : print_file(cmd, name, lx_cmd_operand(cmd, 1), size, reader);
     lx_parquet_reader_close(reader);
     if (input.fd >= 0)
         close(input.fd);
-    lx_buf_free(&text);
     return code;
 }

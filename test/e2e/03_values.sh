@@ -97,6 +97,10 @@ schema=$(lynex inspect "$(ls "$T"/archive/events/2024-01/*.parquet)")
 for want in "string_body *BYTE_ARRAY" "millis_a *INT64" "date_a *INT32" "dec20_u64 *FIXED.9. DECIMAL.20,0."; do
     if grep -qE "$want" <<< "$schema"; then pass "inspect: $want"; else fail "inspect: $want" "$(head -40 <<< "$schema")"; fi
 done
+file=$(ls "$T"/archive/events/2024-01/*.parquet)
+equal "inspect: bounds of the pages of numbers" "$(sql 'SELECT toString(min(i32_id)), toString(max(i32_id)) FROM prod.types_before FORMAT JSONCompactEachRow')" \
+    "$(lynex inspect --json "$file" i32_id | python3 -c 'import json, sys; p = json.load(sys.stdin)["pages"]; print(json.dumps([min((x["min"] for x in p), key=int), max((x["max"] for x in p), key=int)]))')"
+out=$(lynex inspect "$file" none 2>&1); status_is "inspect: a column that is not there" 1 $? "$out"
 
 # Texts that are not UTF-8: readers see U+FFFD, lynex keeps and proves the bytes themselves.
 sql "CREATE TABLE prod.bytes (i32_id Int32, ts DateTime, string_a String, string_b LowCardinality(String)) ENGINE = MergeTree ORDER BY i32_id"
