@@ -47,6 +47,10 @@ class ClickHouse:
     def __init__(self, directory):
         self.dir, self.port = directory, free_ports(2)
         os.makedirs(directory)
+        with open(os.path.join(directory, 'config.d.xml'), 'w', encoding='ascii') as file:
+            for log in ('query_log', 'part_log'):  # evidence: who did what to which part
+                file.write('<%s><database>system</database><table>%s</table>'
+                           '<flush_interval_milliseconds>1000</flush_interval_milliseconds></%s>\n' % (log, log, log))
 
     def call(self, *args):
         done = subprocess.run([self.script, *map(str, args)], capture_output=True, text=True)

@@ -84,7 +84,7 @@ def draw(rng, side, counts):
 
 
 # Faults behind which a failed proof (status 4) is right: wrong bytes were read.
-CORRUPTING = {'bit flipped', 'body cut, honestly', 'wrong length', 'body cut'}
+CORRUPTING = {'200 with an error', 'bit flipped', 'body cut, honestly', 'wrong length', 'body cut'}
 # What a message must hold, if this fault alone is the cause.
 CAUSES = {
     '500': 'InternalError|HTTP status 500', 'error behind the act': 'InternalError|HTTP status 500',
@@ -93,6 +93,6 @@ CAUSES = {
     'right missing': 'AccessDenied|refuse|may not|right', 'exception in mid-stream': 'MEMORY_LIMIT_EXCEEDED',
     'exception': 'MEMORY_LIMIT|CANCELLED|TIMEOUT|NETWORK_ERROR|TOO_MANY|fault proxy',
     'mutation refused': 'TOO_MANY_MUTATIONS', 'disk full': 'NOT_ENOUGH_SPACE', 'table read-only': 'READ_ONLY',
-    'bit flipped': 'proof failed|corrupt|not |bytes|sum|differ|line|invalid',
+    'bit flipped': 'proof failed|corrupt|not |bytes|sum|differ|line|invalid|changed',
     'body cut, honestly': 'proof failed|ends|short|bytes|not |too',
 }

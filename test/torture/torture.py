@@ -78,6 +78,7 @@ class Campaign:
         self.mutant = os.environ.get('LYNEX_MUTANT')
         self.runs = os.path.join(self.dir, 'runs')
         os.makedirs(self.runs, exist_ok=True)
+        self.history = open(os.path.join(self.dir, 'history'), 'w', encoding='utf-8', buffering=1)
         self.house = ClickHouse(os.path.join(self.dir, 'ch'))
         self.gateway = Gateway(os.path.join(self.dir, 'rgw'))
         self.stats, self.gate, self.violations = Stats(), Gate(), []
@@ -97,6 +98,16 @@ class Campaign:
         print('VIOLATION: ' + text, flush=True)
         if not os.environ.get('TORTURE_GO_ON'):
             self.failed.set()
+
+    def others_say(self, sql):
+        """A statement of others, with its times, for who looks for a row's story."""
+        began = time.strftime('%H:%M:%S') + '%.3f' % (time.time() % 1)
+        result = 'refused'
+        try:
+            self.house.sql(sql, timeout=20)
+            result = 'done'
+        finally:
+            self.history.write('%s %s %.3f %s: %s\n' % (began, time.strftime('%H:%M:%S'), time.time() % 1, result, sql))
 
     def old_rows(self):
         return int(self.house.sql("SELECT count() FROM prod.%s WHERE at < toDateTime64('%s', 3, 'UTC')" % (
@@ -169,8 +180,8 @@ class Campaign:
             return
         self.truth.sending(rows, copies)
         try:
-            self.house.sql('INSERT INTO prod.%s (id, at, v, w, k) VALUES %s' % (
-                self.table, ', '.join(row.values() for row in rows)), async_insert=0)
+            self.others_say('INSERT INTO prod.%s (id, at, v, w, k) VALUES %s' % (
+                self.table, ', '.join(row.values() for row in rows)))
             self.truth.arrived(rows, copies)
             self.stats.event('copies inserted' if copies else 'rows inserted', len(rows))
         except SqlError as error:  # it may be there, or not
@@ -182,7 +193,7 @@ class Campaign:
             try:
                 name, sql = self.disturbance(rng)
                 if sql:
-                    self.house.sql(sql, timeout=20)
+                    self.others_say(sql)
                     self.stats.event(name)
             except SqlError:
                 self.stats.event(name + ', refused')
@@ -318,6 +329,10 @@ class Campaign:
         if self.violations:
             print('evidence: %s (server and gateway are stopped; the bucket was copied to it)' % self.dir)
             self.keep_bucket()
+            try:
+                self.house.sql('SYSTEM FLUSH LOGS')
+            except SqlError:
+                pass
         self.house.call('kill', self.house.dir)
         self.gateway.clean()
         if not self.violations and not os.environ.get('KEEP'):
