@@ -4,6 +4,7 @@
 #   make demo     see the main job in a minute                 make install  into PREFIX (/usr/local)
 #   make test     set up and pass all tests                    make sim      100,000 simulated histories
 #   make torture  kills and faults on real servers, 10 minutes
+#   make tsan     the threads of a run under ThreadSanitizer
 #   make fuzz     libFuzzer on every parser                    make bench-parquet  our Parquet files against peers'
 #   make coverage lines and branches that tests pass          make clean    remove what was built
 BUILD ?= build
@@ -41,6 +42,11 @@ torture:
 lint:
 	@scripts/lint
 
+# The threads of a run under ThreadSanitizer.
+tsan:
+	@scripts/setup test
+	@test/tsan
+
 # FUZZ_SECONDS for each target; what is found lies in build-fuzz/found/.
 FUZZ_SECONDS ?= 60
 fuzz:
@@ -68,4 +74,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-*
 
-.PHONY: all setup demo test sim torture lint bench install clean fuzz coverage bench-parquet
+.PHONY: all setup demo test sim tsan torture lint bench install clean fuzz coverage bench-parquet

@@ -40,7 +40,7 @@ struct lx_batch_file {
     int64_t month;
     struct lx_upload *upload;
     struct lx_parquet_writer *writer;
-    const struct lx_parquet_file_info *info; /* once it is written */
+    char *stats, *tags; /* for the ledger, once it is written */
     char key[LX_MAX_NAME];
     uint64_t *hashes;     /* by ClickHouse, one a row */
     uint32_t *segment_of; /* index of each row's segment; kept where any has a side object */

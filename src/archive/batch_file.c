@@ -2,9 +2,11 @@
 #include "archive/batch.h"
 
 #include "archive/file_scan.h"
+#include "archive/file_stats.h"
 #include "base/alloc.h"
 #include "base/civil.h"
 #include "base/mutant.h"
+#include "ledger/ledger_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,6 +199,8 @@ void lx_batch_file_free(struct lx_batch_file *file)
     lx_free(file->hashes);
     lx_free(file->segment_of);
     lx_free(file->ranges);
+    lx_free(file->stats);
+    lx_free(file->tags);
     lx_free(file);
 }
 
@@ -322,45 +326,65 @@ static enum lx_status put_segments(struct lx_batch *batch, struct lx_err *err)
             "{s:s?,s:I,s:I,s:I,s:s,s:s}", "partition", s->slice->part->partition, "min",
             (json_int_t)s->slice->part->min_block, "max", (json_int_t)s->slice->part->max_block,
             "rows", (json_int_t)s->file_rows, "sum", sum, "xor", xor);
-        if (one != NULL && s->from != LX_TIME_FIRST)
-            json_object_set_new(one, "from", json_integer(s->from));
-        if (one != NULL && s->to != LX_TIME_LAST)
-            json_object_set_new(one, "to", json_integer(s->to));
+        bool good = one != NULL;
+        if (good && s->from != LX_TIME_FIRST)
+            good = json_object_set_new(one, "from", json_integer(s->from)) == 0;
+        if (good && s->to != LX_TIME_LAST)
+            good = json_object_set_new(one, "to", json_integer(s->to)) == 0;
         s->file_rows = 0; /* of the next file */
         s->file_sum = s->file_xor = 0;
-        if (one == NULL || json_array_append_new(list, one) != 0) {
+        if (!good)
+            json_decref(one);
+        if (!good || json_array_append_new(list, one) != 0) {
             json_decref(list);
             list = NULL;
         }
     }
-    char *text = list != NULL ? json_dumps(list, JSON_COMPACT) : NULL;
-    json_decref(list);
+    struct lx_buf text = LX_BUF(64 * LX_MIB);
     enum lx_status status =
-        text == NULL ? lx_err_memory(err)
-                     : lx_parquet_writer_metadata(batch->file->writer, LX_STR("lynex.segments"),
-                                                  lx_str_of(text), err);
-    free(text);
+        list != NULL ? lx_ledger_json_dump(list, &text, err) : lx_err_memory(err);
+    json_decref(list);
+    if (status == LX_OK)
+        status = lx_parquet_writer_metadata(batch->file->writer, LX_STR("lynex.segments"),
+                                            lx_buf_view(&text), err);
+    lx_buf_free(&text);
     return status;
 }
 
 /* Memory that the file takes until it is taken in, about: its hashes, and what reading it back
  * takes: of each column a piece as it is stored, a page and a batch of values. */
-static size_t memory_of(const struct lx_batch_file *file)
+static size_t memory_of(const struct lx_batch_file *file, const struct lx_parquet_file_info *info)
 {
     size_t rows = file->rows > 0 ? file->rows : 1;
     size_t all = file->cap * sizeof *file->hashes;
     if (file->segment_of != NULL)
         all += file->cap * sizeof *file->segment_of;
-    if ((size_t)file->info->bytes <= LX_FILE_SCAN_AT_ONCE)
-        all += (size_t)file->info->bytes;
-    for (size_t i = 0; i < file->info->column_count; i++) {
-        const struct lx_parquet_column_info *column = &file->info->columns[i];
+    if ((size_t)info->bytes <= LX_FILE_SCAN_AT_ONCE)
+        all += (size_t)info->bytes;
+    for (size_t i = 0; i < info->column_count; i++) {
+        const struct lx_parquet_column_info *column = &info->columns[i];
         size_t raw = (size_t)column->raw_bytes, stored = (size_t)column->bytes;
         size_t batch = raw / rows * (rows < SCAN_ROWS ? rows : SCAN_ROWS);
         all += (stored < SCAN_PIECE ? stored : SCAN_PIECE) + 2 * batch +
                (raw < SCAN_PAGE ? raw : SCAN_PAGE);
     }
     return all;
+}
+
+/* Writes the end of the file, and keeps of the writer what is needed later: its memory is for the
+ * next file. */
+static enum lx_status finish_file(struct lx_batch_file *file, struct lx_err *err)
+{
+    const struct lx_parquet_file_info *info = NULL;
+    LX_TRY(lx_parquet_writer_finish(file->writer, &info, err));
+    file->memory = memory_of(file, info);
+    file->stats = lx_file_stats(file->batch->fields, info);
+    if (file->stats == NULL)
+        return lx_err_memory(err);
+    file->tags = lx_file_bloom_tag(info);
+    lx_parquet_writer_destroy(file->writer);
+    file->writer = NULL;
+    return LX_OK;
 }
 
 enum lx_status lx_batch_end_file(struct lx_batch *batch, struct lx_err *err)
@@ -372,8 +396,7 @@ enum lx_status lx_batch_end_file(struct lx_batch *batch, struct lx_err *err)
     int64_t before = lx_run_ms(run);
     LX_TRY(lx_run_step(run, LX_STEP_UPLOAD, err));
     LX_TRY(put_segments(batch, err));
-    LX_TRY(lx_parquet_writer_finish(file->writer, &file->info, err));
-    file->memory = memory_of(file);
+    LX_TRY(finish_file(file, err));
     run->report->encode_ms += lx_run_ms(run) - before;
     batch->file = NULL;
     lx_files_hand_over(file);

@@ -3,7 +3,6 @@
 #include "archive/batch.h"
 
 #include "archive/file_scan.h"
-#include "archive/file_stats.h"
 #include "base/alloc.h"
 #include "base/mutant.h"
 
@@ -267,7 +266,7 @@ static enum lx_status name_ranges(const struct lx_batch_file *file, struct lx_er
     return status;
 }
 
-static enum lx_status list_file(const struct lx_batch_file *from, struct lx_err *err)
+static enum lx_status list_file(struct lx_batch_file *from, struct lx_err *err)
 {
     struct lx_batch *batch = from->batch;
     const struct lx_object *object = &from->object;
@@ -280,20 +279,19 @@ static enum lx_status list_file(const struct lx_batch_file *from, struct lx_err 
         batch->file_cap = cap;
     }
     struct lx_ledger_file *file = &batch->files[batch->file_count++];
-    char *stats = lx_file_stats(batch->fields, from->info);
     *file = (struct lx_ledger_file){
         .path = lx_strdup(lx_proof_key(from->proof)),
         .size = object->size,
         .modified_ms = lx_clock_now(&batch->run->o->clock),
-        .stats = stats != NULL ? lx_strdup(stats) : NULL,
+        .stats = from->stats,
         .etag = object->etag[0] != 0 ? lx_strdup(object->etag) : NULL,
-        .tags = lx_file_bloom_tag(from->info),
+        .tags = from->tags,
     };
-    free(stats);
+    from->stats = from->tags = NULL;
     lx_proof_sums(from->proof, &file->rows, &file->sum, &file->xor);
     memcpy(file->batch, batch->id, sizeof file->batch);
     memcpy(file->schema, batch->schema->id, sizeof file->schema);
-    if (file->path == NULL || file->stats == NULL || (object->etag[0] != 0 && file->etag == NULL))
+    if (file->path == NULL || (object->etag[0] != 0 && file->etag == NULL))
         return lx_err_memory(err);
     batch->run->report->files++;
     batch->run->report->archived_bytes += object->size;

@@ -6,7 +6,8 @@
 #include "base/civil.h"
 #include "base/thread.h"
 
-#define MAX_BLOCKS 16 /* that are kept for one stream */
+#define MAX_BLOCKS 16 /* of one stream */
+#define KEPT_SHARE 4  /* a block that takes more than this part of what may be held is not kept */
 
 /* The rows of one block. Its memory goes to and fro between here and the decoder. */
 struct taken {
@@ -14,8 +15,8 @@ struct taken {
     const struct lx_column **views;
     uint32_t *part_of;
     int64_t *seconds;
-    size_t cap; /* rows of the two above */
-    size_t bytes;
+    size_t cap;   /* rows of the two above */
+    size_t bytes; /* of memory */
     struct lx_hot_rows rows;
     struct taken *next; /* in the queue, or among the free ones */
 };
@@ -169,6 +170,13 @@ static void find_unreadable(const struct lx_hot_stream *stream, struct taken *ta
     }
 }
 
+static size_t memory_of(const struct lx_column *column)
+{
+    return column->values_cap + column->nulls_cap +
+           (column->offsets_cap + column->indexes_cap) * sizeof(uint32_t) +
+           (column->dict != NULL ? memory_of(column->dict) : 0);
+}
+
 /* The decoder gets the memory of what was here before in exchange. */
 static void swap_columns(struct lx_column *a, struct lx_column *b)
 {
@@ -206,7 +214,7 @@ static enum lx_status take_block(const struct lx_hot_stream *stream, struct take
     for (size_t i = 0; i < fields; i++) {
         swap_columns(&taken->columns[i], &block->columns[i].data);
         taken->views[i] = &taken->columns[i];
-        taken->bytes += lx_column_bytes(&taken->columns[i]);
+        taken->bytes += memory_of(&taken->columns[i]);
     }
     taken->rows.columns = taken->views;
     taken->rows.rows = block->rows;
@@ -333,14 +341,14 @@ void lx_hot_sql_free_rows(struct lx_hot_stream *stream)
     stream->ahead = NULL;
 }
 
-/* The reader is done with its block; the lock is held. The memory of one that is larger than all
- * may be is not kept. */
+/* The reader is done with its block; the lock is held. The memory of a large one is not kept: there
+ * may be few like it. */
 static void give_back(struct lx_read_ahead *ahead)
 {
     struct taken *given = ahead->given;
     ahead->given = NULL;
     ahead->held_bytes -= given->bytes;
-    if (given->bytes > ahead->most_bytes) {
+    if (given->bytes > ahead->most_bytes / KEPT_SHARE) {
         free_taken(given, ahead->stream->schema->field_count);
         ahead->count--;
     } else {

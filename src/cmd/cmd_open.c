@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #define LOGGER "lynex.archiver"
-#define READ_AHEAD_SHARE 8 /* of the run's memory: one part in so many */
+#define READ_AHEAD_SHARE 16 /* of the run's memory: one part in so many */
 
 static void say(void *context, const char *text)
 {

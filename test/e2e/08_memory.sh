@@ -4,13 +4,7 @@ ROWS=${ROWS:-"1000000 5000000"}
 ch_start
 use_clickhouse
 use_dir
-for rows in $ROWS; do
-    sql "DROP TABLE IF EXISTS prod.events SYNC"
-    rm -rf "$T/archive"
-    events_table
-    for ((at = 0; at < rows; at += 1000000)); do fill_events 1000000 events 60 "$at"; done
-    old=$(sql "SELECT count() FROM prod.events WHERE timestamp < toStartOfDay(now('UTC')) - INTERVAL 30 DAY")
-    from=$(date +%s%N)
+measured() { # a run; its exit status, peak memory in MiB, CPU seconds
     env -i PATH="$PATH" HOME="$T" "${SETTINGS[@]}" python3 - "$LYNEX_BIN" "$T/report.json" <<'PY'
 import resource, subprocess, sys
 with open(sys.argv[2], 'w') as out:
@@ -18,8 +12,25 @@ with open(sys.argv[2], 'w') as out:
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(status, used.ru_maxrss // 1024, f'{used.ru_utime + used.ru_stime:.2f}')
 PY
-    ms=$((($(date +%s%N) - from) / 1000000))
-done > "$T/lines" 
+}
+for rows in $ROWS; do
+    sql "DROP TABLE IF EXISTS prod.events SYNC"
+    rm -rf "$T/archive"
+    events_table
+    for ((at = 0; at < rows; at += 1000000)); do fill_events 1000000 events 60 "$at"; done
+    measured
+done > "$T/lines"
+
+# Bodies of 20 MB between small ones: the run's pages, blocks and parts are as large as they are.
+sql "DROP TABLE IF EXISTS prod.events SYNC"
+rm -rf "$T/archive"
+events_table
+fill_events 20000 events 60
+sql "INSERT INTO prod.events (event_id, project_id, type, timestamp, body) SELECT generateUUIDv4(), concat('proj_', hex(cityHash64(number))), 'log', now64(3) - INTERVAL 45 DAY + number,
+    randomPrintableASCII(20000000) FROM numbers(20) SETTINGS max_block_size = 5"
+sql "OPTIMIZE TABLE prod.events FINAL"
+measured >> "$T/lines"
+equal "rows with bodies of 20 MB are archived" 20 "$(sql "SELECT countIf(length(body) = 20000000) FROM deltaLakeLocal('$T/archive')")"
 while read -r status mib cpu; do
     status_is "exits 0" 0 "$status"
     at_most "peak memory in MiB" 320 "$mib"
