@@ -67,15 +67,31 @@ NUMBERS(uint64_t)
 FLOATS(float)
 FLOATS(double)
 
-/* The first 8 bytes as a number that compares like them; a shorter text is filled with zeros. */
-static inline uint64_t text_key(struct lx_str text)
+/* The first 16 bytes as two numbers that compare like them; a shorter text is filled with zeros.
+ * Eight are too few: JSON texts of one kind begin alike. */
+struct text_key {
+    uint64_t first, second;
+};
+
+static inline struct text_key text_key(struct lx_str text)
 {
-    uint64_t key = 0;
-    if (text.len >= 8)
-        memcpy(&key, text.ptr, 8);
-    else if (text.len != 0)
-        memcpy(&key, text.ptr, text.len);
-    return __builtin_bswap64(key);
+    struct text_key key = {0, 0};
+    uint8_t bytes[16] = {0};
+    const void *from = text.ptr;
+    if (text.len < sizeof bytes) {
+        if (text.len != 0)
+            memcpy(bytes, text.ptr, text.len);
+        from = bytes;
+    }
+    memcpy(&key, from, sizeof key);
+    key.first = __builtin_bswap64(key.first);
+    key.second = __builtin_bswap64(key.second);
+    return key;
+}
+
+static inline bool key_below(struct text_key a, struct text_key b)
+{
+    return a.first != b.first ? a.first < b.first : a.second < b.second;
 }
 
 static void others(enum lx_pq_order order, const struct lx_column *column, int64_t count,
@@ -83,11 +99,11 @@ static void others(enum lx_pq_order order, const struct lx_column *column, int64
 {
     struct lx_str min = lx_column_value(column, 0), max = min;
     bool keyed = order == LX_PQ_ORDER_BYTES;
-    uint64_t min_key = text_key(min), max_key = min_key;
+    struct text_key min_key = text_key(min), max_key = min_key;
     for (int64_t i = 1; i < count; i++) {
         struct lx_str value = lx_column_value(column, i);
-        uint64_t key = text_key(value);
-        if (keyed && key > min_key && key < max_key)
+        struct text_key key = text_key(value);
+        if (keyed && key_below(min_key, key) && key_below(key, max_key))
             continue;
         if (lx_pq_compare(order, value, min) < 0) {
             min = value;
