@@ -322,6 +322,8 @@ static enum lx_status take_in(struct lx_batch_file *file, struct lx_err *err)
         LX_TRY(lx_batch_rename_file(file, err));
         store_and_prove(file);
     }
+    if (file->taken && lx_run_stopping(run))
+        return lx_err_set(err, LX_E_CANCELLED, "interrupted while storing %s", file->key);
     run->report->upload_ms += file->upload_ms;
     run->report->prove_ms += file->prove_ms;
     enum lx_status status = file->err.status;
