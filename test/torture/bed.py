@@ -162,6 +162,7 @@ class Log:
     def __init__(self, gateway, root):
         self.gateway, self.root, self.version, self.files = gateway, root, -1, set()
         self.added = self.removed = 0
+        self.taken = []
 
     def read(self):
         while (text := self.gateway.get('%s/_delta_log/%020d.json' % (self.root, self.version + 1))) is not None:
@@ -169,7 +170,10 @@ class Log:
             for line in text.decode().splitlines():
                 action = json.loads(line)
                 if 'remove' in action:
-                    self.files.discard(action['remove']['path'])
+                    path = action['remove']['path']
+                    if path in self.files:  # nobody here may take rows out of the archive
+                        self.taken.append('version %d removes %s, which was listed' % (self.version, path))
+                    self.files.discard(path)
                     self.removed += 1
                 if 'add' in action:
                     self.files.add(action['add']['path'])

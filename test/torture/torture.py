@@ -231,6 +231,9 @@ class Campaign:
         """Compares hot and archive with what was inserted. All stand still."""
         hot = collections.Counter(self.house.sql(HOT % ('prod.' + self.table)).splitlines())
         paths = log.read()
+        for text in log.taken:
+            self.violation('%s: %s' % (self.table, text))
+        log.taken = []
         by_duck = collections.Counter()
         for path in paths:
             by_duck.update(cache.rows(path))

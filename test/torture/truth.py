@@ -80,7 +80,7 @@ class Truth:
                     self.least[row.line()] += 1
             self.inserted += len(rows)
             if not copies:
-                self.clean.extend(rows)
+                self.clean.extend(dict.fromkeys(rows))  # each is touched by others once
                 del self.clean[:-3000]
 
     def touch(self, rng, count, old):
@@ -104,7 +104,7 @@ class Truth:
         with self.lock:
             for row in rows:
                 line = row.line()
-                self.groups[line] = [0, line, line]
+                self.groups[line] = [float('-inf'), line, line]  # copies on their way may go too
                 self.least[line] = 0
 
     def judge(self, hot, archive, deletion, merges):
