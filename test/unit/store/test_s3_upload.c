@@ -20,6 +20,7 @@
 
 #define MAX_SEEN 64
 #define PART (5 * LX_MIB)
+#define GATHER_MS 5000
 
 struct seen {
     unsigned number;
@@ -28,17 +29,17 @@ struct seen {
     uint8_t first;
 };
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all that follows */
 static struct {
     struct fake_http *server;
     struct lx_store *store;
-    pthread_mutex_t lock;
     int busy, busiest;
     struct seen parts[MAX_SEEN];
     size_t part_count;
     char complete[8192], create_sum[32];
     bool knows_sums, refuses_sums; /* says the sums again; says NotImplemented to them */
     int slow;                      /* so many requests are told to slow down */
-    int part_ms;                   /* each part takes so long */
+    int gathers;                   /* parts wait until so many are on their way, once */
     int fails_part;                /* this one is refused for good */
     char said[4096];
     struct lx_object object;
@@ -48,22 +49,32 @@ static struct {
 static void say(void *context, const char *text)
 {
     (void)context;
-    pthread_mutex_lock(&bed.lock);
+    pthread_mutex_lock(&lock);
     size_t at = strlen(bed.said);
     snprintf(bed.said + at, sizeof bed.said - at, "%s\n", text);
-    pthread_mutex_unlock(&bed.lock);
+    pthread_mutex_unlock(&lock);
+}
+
+static bool gathering(void)
+{
+    pthread_mutex_lock(&lock);
+    bool more = bed.busiest < bed.gathers;
+    pthread_mutex_unlock(&lock);
+    return more;
 }
 
 static void answer_part(struct fake_exchange *e, unsigned number, const char *sum)
 {
     char headers[256];
-    usleep((useconds_t)bed.part_ms * 1000);
-    pthread_mutex_lock(&bed.lock);
+    for (int i = 0; i < GATHER_MS && gathering(); i++)
+        usleep(1000);
+    usleep(20000); /* would a further one come? */
+    pthread_mutex_lock(&lock);
     struct seen *seen = &bed.parts[bed.part_count++ % MAX_SEEN];
     *seen = (struct seen){.number = number, .size = e->body_len, .first = e->body[0]};
     snprintf(seen->sum, sizeof seen->sum, "%s", sum);
     bed.total += e->body_len;
-    pthread_mutex_unlock(&bed.lock);
+    pthread_mutex_unlock(&lock);
     snprintf(headers, sizeof headers, "ETag: \"etag-%u\"\r\n%s%s%s", number,
              bed.knows_sums && sum[0] != 0 ? "x-amz-checksum-sha256: " : "",
              bed.knows_sums ? sum : "", bed.knows_sums && sum[0] != 0 ? "\r\n" : "");
@@ -105,22 +116,23 @@ static void handle(struct fake_exchange *e)
 {
     if (!fake_read_body(e))
         return;
-    pthread_mutex_lock(&bed.lock);
+    pthread_mutex_lock(&lock);
     if (++bed.busy > bed.busiest)
         bed.busiest = bed.busy;
-    pthread_mutex_unlock(&bed.lock);
+    pthread_mutex_unlock(&lock);
     act(e);
-    pthread_mutex_lock(&bed.lock);
+    pthread_mutex_lock(&lock);
     bed.busy--;
-    pthread_mutex_unlock(&bed.lock);
+    pthread_mutex_unlock(&lock);
 }
 
 static void open_store(size_t part, size_t memory)
 {
     char endpoint[64];
     struct lx_err err = LX_ERR_INIT;
+    pthread_mutex_lock(&lock);
     memset(&bed, 0, sizeof bed);
-    pthread_mutex_init(&bed.lock, NULL);
+    pthread_mutex_unlock(&lock);
     bed.server = fake_http_start(handle, NULL);
     snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%u", fake_http_port(bed.server));
     const struct lx_s3_options options = {.bucket = "bucket",
@@ -141,7 +153,6 @@ static void close_store(void)
 {
     lx_store_close(bed.store);
     fake_http_stop(bed.server);
-    pthread_mutex_destroy(&bed.lock);
 }
 
 /* Bytes of the i-th part are all i. */
@@ -198,7 +209,7 @@ static void test_several_at_once(void **state)
 {
     (void)state;
     open_store(PART, 0);
-    bed.part_ms = 150;
+    bed.gathers = LX_S3_PARTS_AT_ONCE;
     uploads(8 * PART + 3);
     check_parts(9, 3, false);
     assert_int_equal(bed.busiest, LX_S3_PARTS_AT_ONCE);
@@ -211,7 +222,7 @@ static void test_within_memory(void **state)
 {
     (void)state;
     open_store(PART, 3 * PART); /* one is filled, two are on their way */
-    bed.part_ms = 100;
+    bed.gathers = 2;
     size_t before = lx_alloc_used();
     lx_alloc_reset_peak();
     uploads(7 * PART);
@@ -221,7 +232,6 @@ static void test_within_memory(void **state)
     assert_true(lx_alloc_peak() - before < 6 * PART + 4 * LX_MIB);
     close_store();
     open_store(PART, PART); /* too little for any: still one */
-    bed.part_ms = 20;
     uploads(3 * PART);
     assert_int_equal(bed.busiest, 1);
     close_store();
@@ -266,7 +276,6 @@ static void test_one_part_fails(void **state)
     (void)state;
     open_store(PART, 0);
     bed.fails_part = 3;
-    bed.part_ms = 20;
     assert_int_equal(upload(12 * PART, &err), LX_E_ACCESS);
     assert_non_null(strstr(err.text, "AccessDenied"));
     assert_string_equal(bed.complete, "");
