@@ -53,6 +53,12 @@ fuzz:
 	@scripts/setup test
 	@test/fuzz/run $(FUZZ_SECONDS)
 
+# Every call on a file fails once, every allocation of MEMORY_SEEDS simulated runs fails once.
+MEMORY_SEEDS ?= 200
+faults:
+	@scripts/setup test
+	@BUILD=build-test scripts/faults $(MEMORY_SEEDS)
+
 # Lines and branches that the tests pass, with a report in build-cov/ (docs/reliability.md).
 coverage:
 	@scripts/setup coverage
@@ -74,4 +80,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-*
 
-.PHONY: all setup demo test sim tsan torture lint bench install clean fuzz coverage bench-parquet
+.PHONY: all setup demo test sim tsan torture lint bench install clean fuzz faults coverage bench-parquet

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/civil.h"
 #include "base/mutant.h"
+#include "ledger/ledger_json.h"
 
 #include <stdlib.h>
 
@@ -27,11 +28,8 @@ enum lx_status lx_batch_open(struct lx_run *run, const struct lx_plan *plan,
     LX_TRY(lx_row_schema_parquet(batch->schema, batch->fields, err));
     LX_TRY(lx_to_file_create(batch->schema, &batch->to_file, err));
     LX_TRY(lx_row_schema_to_json(batch->schema, &json, err));
-    char *text = json_dumps(json, JSON_COMPACT);
+    enum lx_status status = lx_ledger_json_dump(json, &batch->schema_json, err);
     json_decref(json);
-    enum lx_status status =
-        text != NULL ? lx_buf_text(&batch->schema_json, text) : lx_err_memory(err);
-    free(text);
     return status;
 }
 

@@ -3,6 +3,7 @@
 #include "archive/file_stats.h"
 #include "base/alloc.h"
 #include "base/civil.h"
+#include "ledger/ledger_json.h"
 #include "parquet/summary.h"
 
 #include <stdlib.h>
@@ -81,12 +82,13 @@ static enum lx_status take_claim(const json_t *json, struct lx_claim *claim, str
 static enum lx_status take_claims(struct lx_file_account *account, struct lx_str text,
                                   struct lx_err *err)
 {
-    json_t *list = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, NULL);
-    size_t count = json_array_size(list);
+    json_t *list = NULL;
     int64_t rows = 0;
+    LX_TRY(lx_ledger_json_parse_array(text, "its lynex.segments", &list, err));
+    size_t count = json_array_size(list);
     enum lx_status status = LX_OK;
-    if (!json_is_array(list) || count > LX_ACCOUNT_MAX_CLAIMS)
-        status = lx_err_set(err, LX_E_FORMAT, "its lynex.segments are no list");
+    if (count > LX_ACCOUNT_MAX_CLAIMS)
+        status = lx_err_set(err, LX_E_FORMAT, "its lynex.segments are too many");
     if (status == LX_OK &&
         (account->claims = lx_calloc(count + 1, sizeof *account->claims)) == NULL)
         status = lx_err_memory(err);
@@ -108,9 +110,7 @@ static enum lx_status take_claims(struct lx_file_account *account, struct lx_str
 static enum lx_status take_schema(struct lx_file_account *account, struct lx_str text,
                                   struct lx_str id, struct lx_err *err)
 {
-    account->schema_json = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, NULL);
-    if (account->schema_json == NULL)
-        return lx_err_set(err, LX_E_FORMAT, "its lynex.schema is not JSON");
+    LX_TRY(lx_ledger_json_parse(text, "its lynex.schema", &account->schema_json, err));
     LX_TRY(lx_row_schema_from_json(account->schema_json, &account->schema, err));
     if (!lx_str_is(id, account->schema->id))
         return lx_err_set(err, LX_E_FORMAT, "its lynex.schema does not have the id %.*s",
@@ -171,10 +171,8 @@ enum lx_status lx_file_account_stats(struct lx_store *store, const struct lx_fil
     if (status == LX_OK)
         status = lx_parquet_summary_make(reader, &info, err);
     if (status == LX_OK) {
-        char *text = lx_file_stats(lx_parquet_reader_metadata(reader)->schema.fields, info);
-        *stats = text != NULL ? lx_strdup(text) : NULL;
+        *stats = lx_file_stats(lx_parquet_reader_metadata(reader)->schema.fields, info);
         *tags = lx_file_bloom_tag(info);
-        free(text);
         status = *stats != NULL ? LX_OK : lx_err_memory(err);
     }
     lx_parquet_summary_free(info);

@@ -7,6 +7,8 @@
 
 #include "base/alloc.h"
 #include "base/civil.h"
+#include "base/limits.h"
+#include "ledger/ledger_json.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -114,6 +116,14 @@ static bool is_float(const struct lx_parquet_field *field)
     return field->physical == LX_PARQUET_FLOAT || field->physical == LX_PARQUET_DOUBLE;
 }
 
+static char *text_of(const json_t *json)
+{
+    struct lx_buf text = LX_BUF(64 * LX_MIB);
+    if (lx_ledger_json_dump_as(json, JSON_COMPACT | JSON_REAL_PRECISION(17), &text, NULL) != LX_OK)
+        lx_buf_free(&text);
+    return (char *)lx_buf_take(&text, NULL);
+}
+
 char *lx_file_stats(const struct lx_parquet_field *fields, const struct lx_parquet_file_info *info)
 {
     json_t *all = json_object(), *min = json_object(), *max = json_object(), *nulls = json_object();
@@ -135,7 +145,7 @@ char *lx_file_stats(const struct lx_parquet_field *fields, const struct lx_parqu
     if (good && json_object_set(all, "minValues", min) == 0 &&
         json_object_set(all, "maxValues", max) == 0 &&
         json_object_set(all, "nullCount", nulls) == 0)
-        result = json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(17));
+        result = text_of(all);
     json_decref(all);
     json_decref(min);
     json_decref(max);
@@ -143,28 +153,39 @@ char *lx_file_stats(const struct lx_parquet_field *fields, const struct lx_parqu
     return result;
 }
 
+/* [[offset, bytes], …] of each row group's filter; NULL where memory ran out. */
+static json_t *bloom_places(const struct lx_parquet_file_info *info, size_t column)
+{
+    json_t *list = json_array();
+    bool good = list != NULL;
+    for (size_t g = 0; good && g < info->row_group_count; g++) {
+        const struct lx_parquet_chunk *chunk = &info->row_groups[g].chunks[column];
+        if (chunk->bloom_offset > 0)
+            good = json_array_append_new(list, json_pack("[I,i]", (json_int_t)chunk->bloom_offset,
+                                                         chunk->bloom_bytes)) == 0;
+    }
+    if (good)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
 char *lx_file_bloom_tag(const struct lx_parquet_file_info *info)
 {
-    json_t *all = json_object();
-    for (size_t c = 0; all != NULL && c < info->column_count; c++) {
-        json_t *list = json_array();
-        for (size_t g = 0; list != NULL && g < info->row_group_count; g++) {
-            const struct lx_parquet_chunk *chunk = &info->row_groups[g].chunks[c];
-            if (chunk->bloom_offset > 0)
-                json_array_append_new(
-                    list, json_pack("[I,i]", (json_int_t)chunk->bloom_offset, chunk->bloom_bytes));
-        }
-        if (json_array_size(list) > 0)
-            json_object_set(all, info->columns[c].path, list);
+    json_t *all = json_object(), *tags = NULL;
+    bool good = all != NULL;
+    for (size_t c = 0; good && c < info->column_count; c++) {
+        json_t *list = bloom_places(info, c);
+        good = list != NULL && (json_array_size(list) == 0 ||
+                                json_object_set(all, info->columns[c].path, list) == 0);
         json_decref(list);
     }
-    char *inner = json_object_size(all) > 0 ? json_dumps(all, JSON_COMPACT) : NULL;
+    char *inner = good && json_object_size(all) > 0 ? text_of(all) : NULL;
     json_decref(all);
-    json_t *tags = inner != NULL ? json_pack("{s:s}", "lynex.bloom", inner) : NULL;
-    char *text = tags != NULL ? json_dumps(tags, JSON_COMPACT) : NULL;
-    char *copy = text != NULL ? lx_strdup(text) : NULL;
+    if (inner != NULL)
+        tags = json_pack("{s:s}", "lynex.bloom", inner);
+    char *text = tags != NULL ? text_of(tags) : NULL;
     json_decref(tags);
-    free(inner);
-    free(text);
-    return copy;
+    lx_free(inner);
+    return text;
 }

@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-/* `fields`: the writer's flat schema. NULL when out of memory; free() it. */
+/* `fields`: the writer's flat schema. NULL when out of memory; lx_free it. */
 char *lx_file_stats(const struct lx_parquet_field *fields, const struct lx_parquet_file_info *info);
 
 /* The tag of an add as the text of an object: {"lynex.bloom":"{\"event_id\":[[offset,bytes],…]}"},

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "ledger/ledger_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,19 +205,21 @@ enum lx_status lx_row_schema_to_json(const struct lx_row_schema *schema, json_t 
 enum lx_status lx_schema_set_id(struct lx_row_schema *schema, const json_t *json,
                                 struct lx_err *err)
 {
-    char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
-    struct lx_buf twice = LX_BUF(2 * LX_SCHEMA_MAX_TEXT);
-    if (text == NULL)
-        return lx_err_memory(err);
-    uint64_t first = lx_ch_hash_value(text, strlen(text));
-    enum lx_status status = lx_buf_printf(&twice, "%016llx%s", (unsigned long long)first, text);
-    free(text);
-    if (status != LX_OK)
-        return lx_err_set(err, status, "the row schema is too large");
-    snprintf(schema->id, sizeof schema->id, "%016llx%016llx", (unsigned long long)first,
-             (unsigned long long)lx_ch_hash_value(twice.data, twice.len));
+    struct lx_buf text = LX_BUF(LX_SCHEMA_MAX_TEXT), twice = LX_BUF(2 * LX_SCHEMA_MAX_TEXT);
+    uint64_t first = 0;
+    enum lx_status status = lx_ledger_json_dump_as(json, JSON_COMPACT | JSON_SORT_KEYS, &text, err);
+    if (status == LX_OK) {
+        first = lx_ch_hash_value(text.data, text.len);
+        status = lx_buf_printf(&twice, "%016llx%s", (unsigned long long)first, lx_buf_cstr(&text));
+    }
+    if (status == LX_OK)
+        snprintf(schema->id, sizeof schema->id, "%016llx%016llx", (unsigned long long)first,
+                 (unsigned long long)lx_ch_hash_value(twice.data, twice.len));
+    lx_buf_free(&text);
     lx_buf_free(&twice);
-    return LX_OK;
+    if (status == LX_E_MEMORY)
+        return lx_err_memory(err);
+    return status == LX_OK ? LX_OK : lx_err_set(err, status, "the row schema is too large");
 }
 
 /* -- from JSON ----------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include "archive/rowschema_map.h"
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "ledger/ledger_json.h"
 
 #include <stdlib.h>
 
@@ -11,8 +12,7 @@
 static enum lx_status read_fields(const char *text, json_t **root, const json_t **fields,
                                   struct lx_err *err)
 {
-    json_error_t why;
-    *root = json_loads(text, JSON_REJECT_DUPLICATES, &why);
+    LX_TRY(lx_ledger_json_parse(lx_str_of(text), "the log's schemaString", root, err));
     *fields = json_object_get(*root, "fields");
     if (!json_is_array(*fields) || json_array_size(*fields) > MAX_KNOWN) {
         json_decref(*root);
@@ -139,10 +139,8 @@ enum lx_status lx_row_schema_delta(const struct lx_row_schema *schema, const cha
         status = fill(schema, old, fields, err);
     json_t *all =
         status == LX_OK ? json_pack("{s:s,s:O}", "type", "struct", "fields", fields) : NULL;
-    char *dump = all != NULL ? json_dumps(all, JSON_COMPACT) : NULL;
     if (status == LX_OK)
-        status = dump != NULL ? lx_buf_text(text, dump) : lx_err_memory(err);
-    free(dump);
+        status = all != NULL ? lx_ledger_json_dump(all, text, err) : lx_err_memory(err);
     json_decref(all);
     json_decref(fields);
     json_decref(root);

@@ -3,19 +3,20 @@
 #include <errno.h>
 #include <malloc.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* The one piece of global state in base: counters of the one heap that the process has. */
 static atomic_size_t used, peak;
 static atomic_uint_fast64_t asked, fail_at;
+static bool (*_Atomic judge)(void);
 
 static bool must_fail(void)
 {
     uint64_t number = atomic_fetch_add_explicit(&asked, 1, memory_order_relaxed) + 1;
     uint64_t at = atomic_load_explicit(&fail_at, memory_order_relaxed);
-    return at != 0 && number == at;
+    bool (*fails)(void) = atomic_load_explicit(&judge, memory_order_relaxed);
+    return (at != 0 && number == at) || (fails != NULL && fails());
 }
 
 static void count(void *memory)
@@ -114,6 +115,11 @@ void lx_alloc_fail_at(uint64_t n)
 {
     atomic_store(&asked, 0);
     atomic_store(&fail_at, n);
+}
+
+void lx_alloc_judge(bool (*fails)(void))
+{
+    atomic_store(&judge, fails);
 }
 
 uint64_t lx_alloc_count(void)

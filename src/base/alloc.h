@@ -5,6 +5,7 @@
 #ifndef LX_BASE_ALLOC_H
 #define LX_BASE_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,5 +26,7 @@ void lx_alloc_reset_peak(void);
  * lx_alloc_count tells how many allocations were asked for since it was last set. */
 void lx_alloc_fail_at(uint64_t n);
 uint64_t lx_alloc_count(void);
+/* Asked before each allocation instead: true lets it fail. NULL: nobody is asked. */
+void lx_alloc_judge(bool (*fails)(void));
 
 #endif

@@ -22,9 +22,15 @@ static int dump_piece(const char *bytes, size_t size, void *data)
 
 enum lx_status lx_ledger_json_dump(const json_t *json, struct lx_buf *text, struct lx_err *err)
 {
+    return lx_ledger_json_dump_as(json, JSON_COMPACT, text, err);
+}
+
+enum lx_status lx_ledger_json_dump_as(const json_t *json, size_t flags, struct lx_buf *text,
+                                      struct lx_err *err)
+{
     struct dump dump = {text, LX_OK};
     size_t before = text->len;
-    bool failed = json_dump_callback(json, dump_piece, &dump, JSON_COMPACT | JSON_ENCODE_ANY) != 0;
+    bool failed = json_dump_callback(json, dump_piece, &dump, flags | JSON_ENCODE_ANY) != 0;
     enum lx_status status = failed && dump.status == LX_OK ? LX_E_MEMORY : dump.status;
     if (status == LX_OK)
         status = lx_buf_text(text, ""); /* the NUL behind it */

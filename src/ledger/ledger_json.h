@@ -1,4 +1,5 @@
-/* ledger_json.h: JSON as the log needs it, with jansson's values (private to the ledger).
+/* ledger_json.h: JSON as the log needs it, with jansson's values: for the ledger, and for what the
+ * files of the archive say of themselves. jansson's own parser loses bytes where memory runs out.
  *
  * Parsing is strict (RFC 8259): UTF-8 only, no member twice in one object (two readers would read
  * two things), integers within 64 bits, no \u0000, at most LX_LEDGER_MAX_DEPTH levels.
@@ -16,9 +17,16 @@
 /* An object; a new reference. LX_E_FORMAT, LX_E_MEMORY. */
 LX_MUST_CHECK enum lx_status lx_ledger_json_parse(struct lx_str text, const char *where,
                                                   json_t **object, struct lx_err *err);
+LX_MUST_CHECK enum lx_status lx_ledger_json_parse_array(struct lx_str text, const char *where,
+                                                        json_t **array, struct lx_err *err);
 /* Compact text, appended. LX_E_LIMIT, LX_E_MEMORY. */
 LX_MUST_CHECK enum lx_status lx_ledger_json_dump(const json_t *json, struct lx_buf *text,
                                                  struct lx_err *err);
+
+/* The same in another form: jansson's flags of json_dumps, which loses what memory is missing for.
+ */
+LX_MUST_CHECK enum lx_status lx_ledger_json_dump_as(const json_t *json, size_t flags,
+                                                    struct lx_buf *text, struct lx_err *err);
 
 /* Members of an object; a null counts as absent. LX_E_FORMAT: absent, or of another type. The
  * _or forms give `otherwise` where it is absent. Texts are borrowed from the object. */

@@ -357,8 +357,8 @@ static json_t *take_value(struct parser *parser)
     return take_number(parser);
 }
 
-enum lx_status lx_ledger_json_parse(struct lx_str text, const char *where, json_t **object,
-                                    struct lx_err *err)
+static enum lx_status parse_whole(struct lx_str text, const char *where, json_type type,
+                                  json_t **found, struct lx_err *err)
 {
     if (text.len > LX_LEDGER_MAX_LINE_BYTES)
         return lx_err_set(err, LX_E_LIMIT, "%s: %zu bytes of JSON, more than %zu", where, text.len,
@@ -377,12 +377,12 @@ enum lx_status lx_ledger_json_parse(struct lx_str text, const char *where, json_
     skip_blanks(&parser);
     if (json != NULL && parser.at.pos != parser.at.end)
         stop(&parser, "more behind the value");
-    if (json != NULL && !json_is_object(json))
-        stop(&parser, "not a JSON object");
+    if (json != NULL && json_typeof(json) != type)
+        stop(&parser, type == JSON_OBJECT ? "not a JSON object" : "not a JSON array");
     lx_buf_free(&parser.text);
     if (parser.status == LX_OK) {
         assert(json != NULL);
-        *object = json;
+        *found = json;
         return LX_OK;
     }
     json_decref(json);
@@ -390,4 +390,16 @@ enum lx_status lx_ledger_json_parse(struct lx_str text, const char *where, json_
         return lx_err_memory(err);
     return lx_err_set(err, LX_E_FORMAT, "%s: not JSON: %s, at byte %zu", where, parser.problem,
                       (size_t)(parser.at.pos - parser.start));
+}
+
+enum lx_status lx_ledger_json_parse(struct lx_str text, const char *where, json_t **object,
+                                    struct lx_err *err)
+{
+    return parse_whole(text, where, JSON_OBJECT, object, err);
+}
+
+enum lx_status lx_ledger_json_parse_array(struct lx_str text, const char *where, json_t **array,
+                                          struct lx_err *err)
+{
+    return parse_whole(text, where, JSON_ARRAY, array, err);
 }

@@ -116,15 +116,18 @@ static enum lx_status read_index(const struct lx_parquet_reader *reader, size_t 
                              &memory->offsets, err));
     LX_TRY(
         check_sum(reader, memory->offsets, size, sums != NULL ? &sums->offset_index : NULL, err));
-    if (lx_pq_offset_index_read(&memory->arena, memory->offsets, size, &index, &why) != LX_OK)
-        return lx_err_set(err, LX_E_FORMAT, "%s", why);
+    enum lx_status status =
+        lx_pq_offset_index_read(&memory->arena, memory->offsets, size, &index, &why);
+    if (status != LX_OK)
+        return lx_err_set(err, status, "%s", why);
     if (has_bounds) {
         LX_TRY(lx_pq_source_read(&reader->source, chunk->column_index_offset, bounds,
                                  "a page index", &memory->bounds, err));
         LX_TRY(check_sum(reader, memory->bounds, bounds, sums != NULL ? &sums->column_index : NULL,
                          err));
-        if (lx_pq_column_index_read(&memory->arena, memory->bounds, bounds, &index, &why) != LX_OK)
-            return lx_err_set(err, LX_E_FORMAT, "%s", why);
+        status = lx_pq_column_index_read(&memory->arena, memory->bounds, bounds, &index, &why);
+        if (status != LX_OK)
+            return lx_err_set(err, status, "%s", why);
     }
     out->has_bounds = has_bounds;
     return convert(reader, group, leaf, &index, memory, out, err);

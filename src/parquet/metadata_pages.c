@@ -207,7 +207,7 @@ enum lx_status lx_pq_offset_index_read(struct lx_pq_arena *arena, const void *by
         t.failure = "an offset index has no pages";
     if (t.failure != NULL) {
         *why = t.failure;
-        return LX_E_FORMAT;
+        return arena->starved ? LX_E_MEMORY : LX_E_FORMAT;
     }
     *index = read;
     return LX_OK;
@@ -289,7 +289,7 @@ enum lx_status lx_pq_column_index_read(struct lx_pq_arena *arena, const void *by
     read.pages = lx_pq_arena_alloc(arena, index->count, sizeof *index->pages);
     if (read.pages == NULL) {
         *why = "a column index takes too much memory";
-        return LX_E_FORMAT;
+        return arena->starved ? LX_E_MEMORY : LX_E_FORMAT;
     }
     if (index->count != 0)
         memcpy(read.pages, index->pages, index->count * sizeof *index->pages);
@@ -299,7 +299,7 @@ enum lx_status lx_pq_column_index_read(struct lx_pq_arena *arena, const void *by
         t.failure = "a column index has no bounds";
     if (t.failure != NULL) {
         *why = t.failure;
-        return LX_E_FORMAT;
+        return arena->starved ? LX_E_MEMORY : LX_E_FORMAT;
     }
     *index = read;
     return LX_OK;

@@ -114,7 +114,11 @@ static enum lx_status write_chunk(struct lx_parquet_writer *writer, size_t leaf,
     struct lx_pq_column_writer *column = &writer->columns[leaf];
     struct lx_pq_bounds bounds = {.memory = NULL};
     bool ok = true;
-    LX_TRY(lx_pq_column_sum_up(column, chunk, &bounds, err));
+    enum lx_status status = lx_pq_column_sum_up(column, chunk, &bounds, err);
+    if (status != LX_OK) {
+        lx_pq_bounds_free(&bounds);
+        return status;
+    }
     if (bounds.view.has_min)
         chunk->statistics.bounds.min = keep(writer, bounds.view.min, &ok);
     if (bounds.view.has_max)

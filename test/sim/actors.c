@@ -268,13 +268,15 @@ static void work(struct sim_actor *actor)
     struct sim *sim = actor->sim;
     struct lx_archive_options *o = &actor->options;
     actor->err = (struct lx_err)LX_ERR_INIT;
-    if (lx_mem_store_open(sim->bucket, actor->number, &o->store, &actor->err) != LX_OK)
-        sim_memory(NULL);
+    actor->status = lx_mem_store_open(sim->bucket, actor->number, &o->store, &actor->err);
+    if (actor->status != LX_OK)
+        return;
     const struct lx_ledger_options options = {
         .store = o->store, .clock = o->clock, .random = o->random, .cancel = o->cancel};
     enum lx_status status = lx_ledger_open(&options, &o->ledger, &actor->err);
     if (status == LX_OK)
-        status = actor->kind == SIM_VACUUM   ? sim_vacuum(actor)
+        status = actor->job != NULL          ? actor->job(actor)
+                 : actor->kind == SIM_VACUUM ? sim_vacuum(actor)
                  : actor->kind == SIM_ERASER ? sim_erase(actor)
                                              : archive(actor);
     actor->status = status;

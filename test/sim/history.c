@@ -90,7 +90,7 @@ static void finish(struct sim *sim)
 }
 
 /* Clean runs long after the last row: they must archive and delete all that is left. */
-static void clean_runs(struct sim *sim)
+void sim_clean_runs(struct sim *sim)
 {
     sim->quiet = true;
     sim->now_ms += 10 * LX_DAY_SECONDS * 1000;
@@ -107,7 +107,7 @@ static void clean_runs(struct sim *sim)
 }
 
 /* After a violation too: nobody's memory stays behind. */
-static void end_all(struct sim *sim)
+void sim_end(struct sim *sim)
 {
     while (sim->actor_count > 0)
         sim_kill(sim->actors[0]);
@@ -116,7 +116,7 @@ static void end_all(struct sim *sim)
     lx_mem_bucket_destroy(sim->bucket);
 }
 
-bool sim_history(struct sim *sim, uint64_t seed, int ops, bool verbose, struct sim_totals *totals)
+void sim_begin(struct sim *sim, uint64_t seed, bool verbose, struct sim_totals *totals)
 {
     static const int faults[] = {0, 0, 3, 10, 40}, flips[] = {0, 0, 0, 30};
     memset(sim, 0, sizeof *sim);
@@ -129,19 +129,24 @@ bool sim_history(struct sim *sim, uint64_t seed, int ops, bool verbose, struct s
     sim->flip_rate = flips[sim_below(&sim->rng, 4)];
     sim->bucket = sim_memory(lx_mem_bucket_create());
     sim_world_init(&sim->world, sim);
+}
+
+bool sim_history(struct sim *sim, uint64_t seed, int ops, bool verbose, struct sim_totals *totals)
+{
+    sim_begin(sim, seed, verbose, totals);
     play(sim, ops);
     sim->fault_rate = sim->flip_rate = 0;
     sim_world_settle(&sim->world);
     finish(sim);
     sim_world_settle(&sim->world);
     if (!sim->failed)
-        clean_runs(sim);
+        sim_clean_runs(sim);
     if (!sim->failed)
         sim_check_final(sim);
     if (sim->failed && verbose)
         sim_world_show(&sim->world);
     totals->seeds++;
     totals->steps += sim->steps;
-    end_all(sim);
+    sim_end(sim);
     return !sim->failed;
 }

@@ -16,6 +16,7 @@
  *   witness.c    the oracle: reads the log and the files by itself, counts every row
  *   history.c    one seed
  *   sim.c        the program
+ *   memory.c     another program: every allocation fails once
  *
  * What is excluded is what docs/reliability.md does not promise: (a) nothing swaps the table or
  * changes a part under its name between a guard's answer and its DROP PART; (b) no exact copy of a
@@ -216,6 +217,7 @@ struct sim_actor {
     struct sim *sim;
     int number;
     enum sim_kind kind;
+    enum lx_status (*job)(struct sim_actor *actor); /* what it does instead; NULL */
     bool running, dead;
     bool window;  /* between the answer of a guard and its DROP PART: exception (a) */
     bool masking; /* between the question of a guard and its delete */
@@ -305,6 +307,10 @@ struct sim_totals {
 
 /* Runs one seed; false: a promise was broken, sim->why says which. */
 bool sim_history(struct sim *sim, uint64_t seed, int ops, bool verbose, struct sim_totals *totals);
+/* The pieces of it. */
+void sim_begin(struct sim *sim, uint64_t seed, bool verbose, struct sim_totals *totals);
+void sim_clean_runs(struct sim *sim);
+void sim_end(struct sim *sim);
 void sim_fail(struct sim *sim, const char *format, ...) LX_PRINTF(2, 3);
 void sim_say(const struct sim *sim, const char *format, ...) LX_PRINTF(2, 3);
 void *sim_memory(void *memory); /* ends the program where it is NULL */
