@@ -76,6 +76,7 @@ struct lx_batch {
     size_t segment_count;
     size_t *first_segment; /* of each slice; slice_count + 1 */
     bool any_side;
+    struct lx_parquet_choices *choices; /* of its last file, for the next */
     bool complete;                /* all its rows were read, and its files handed over */
     struct lx_batch_file *file;   /* that is being written; NULL: none */
     size_t file_number;           /* of the next one */

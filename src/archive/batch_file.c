@@ -167,6 +167,7 @@ static enum lx_status create_writer(struct lx_batch_file *file, struct lx_err *e
         .row_group_raw_bytes = share(o, ROW_GROUP_RAW_BYTES),
         .pending_bytes = (size_t)share(o, PENDING_BYTES),
         .columns = columns,
+        .choices = batch->choices,
     };
     enum lx_status status = lx_parquet_writer_create(batch->fields, leaves, &options, &sink,
                                                      o->pool, &file->writer, err);
@@ -382,6 +383,9 @@ static enum lx_status finish_file(struct lx_batch_file *file, struct lx_err *err
     if (file->stats == NULL)
         return lx_err_memory(err);
     file->tags = lx_file_bloom_tag(info);
+    lx_parquet_choices_free(file->batch->choices);
+    file->batch->choices = NULL;
+    LX_TRY(lx_parquet_writer_choices(file->writer, &file->batch->choices, err));
     lx_parquet_writer_destroy(file->writer);
     file->writer = NULL;
     return LX_OK;

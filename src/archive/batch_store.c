@@ -413,6 +413,7 @@ void lx_batch_free_files(struct lx_batch *batch)
 {
     lx_batch_wait(batch);
     lx_batch_file_free(batch->file);
+    lx_parquet_choices_free(batch->choices);
     for (size_t i = 0; i < batch->file_count; i++) {
         lx_free(batch->files[i].path);
         lx_free(batch->files[i].stats);

@@ -190,7 +190,9 @@ enum lx_status lx_parquet_writer_create(const struct lx_parquet_field *fields, s
     LX_TRY_GOTO(copy_schema(writer, fields, field_count, err), out);
     LX_TRY_GOTO(copy_options(writer, options, err), out);
     LX_TRY_GOTO(create_columns(writer, err), out);
+    LX_TRY_GOTO(lx_pq_writer_recall(writer, writer->options.choices, err), out);
     writer->options.columns = NULL; /* each column has its own by now */
+    writer->options.choices = NULL;
 out:
     if (status != LX_OK) {
         lx_parquet_writer_destroy(writer);

@@ -27,6 +27,7 @@
 #include "parquet/parquet.h"
 
 struct lx_parquet_writer;
+struct lx_parquet_choices;
 
 /* Takes bytes in order. A failure is handed to whoever called the writer. */
 struct lx_parquet_sink {
@@ -78,6 +79,9 @@ struct lx_parquet_writer_options {
     const struct lx_parquet_column_options *columns; /* one a leaf, or NULL */
     const struct lx_parquet_sorting *sorting;        /* as the rows come: declared, not checked */
     size_t sorting_count;
+    /* Of an earlier file of the same schema and columns' options: what was chosen there stays, as
+     * from one row group to the next. NULL: the first pages are tried. */
+    const struct lx_parquet_choices *choices;
 };
 
 /* Copies schema and options. `options` may be NULL; `pool` is borrowed, NULL: the caller's thread
@@ -104,6 +108,13 @@ LX_MUST_CHECK enum lx_status lx_parquet_writer_append(struct lx_parquet_writer *
 LX_MUST_CHECK enum lx_status lx_parquet_writer_append_levels(struct lx_parquet_writer *writer,
                                                              const struct lx_parquet_levels *leaves,
                                                              int64_t rows, struct lx_err *err);
+
+/* What the writer chose for its columns, for the next file: trials cost more than a small file's
+ * pages. After a flush or finish; owned by the caller. */
+LX_MUST_CHECK enum lx_status lx_parquet_writer_choices(const struct lx_parquet_writer *writer,
+                                                       struct lx_parquet_choices **choices,
+                                                       struct lx_err *err);
+void lx_parquet_choices_free(struct lx_parquet_choices *choices); /* NULL is fine */
 
 /* Ends the row group, if it has rows. */
 LX_MUST_CHECK enum lx_status lx_parquet_writer_flush(struct lx_parquet_writer *writer,

@@ -60,6 +60,10 @@ struct lx_parquet_writer {
 
 /* Remembers a failure; returns it. */
 enum lx_status lx_pq_writer_break(struct lx_parquet_writer *writer, enum lx_status status);
+/* The columns begin with what another writer found out; NULL: with nothing. */
+LX_MUST_CHECK enum lx_status lx_pq_writer_recall(struct lx_parquet_writer *writer,
+                                                 const struct lx_parquet_choices *choices,
+                                                 struct lx_err *err);
 /* Encodes and writes the row group, if it has rows. */
 LX_MUST_CHECK enum lx_status lx_pq_writer_end_group(struct lx_parquet_writer *writer,
                                                     struct lx_err *err);

@@ -169,12 +169,64 @@ static void test_large_pages(void **state)
     page_rows = 300;
 }
 
+/* What one file's columns were chosen to be holds any other rows, too. */
+static void test_choices(void **state)
+{
+    (void)state;
+    struct lx_column columns[PATTERN_COUNT][TYPES];
+    const struct lx_column *given[PATTERN_COUNT][TYPES];
+    struct lx_parquet_field fields[TYPES];
+    struct rng rng = {77};
+    struct lx_err err = LX_ERR_INIT;
+    for (size_t i = 0; i < TYPES; i++) {
+        fields[i] = types[i];
+        fields[i].repetition = LX_PARQUET_OPTIONAL;
+        for (size_t p = 0; p < PATTERN_COUNT; p++) {
+            make_column(&columns[p][i], &types[i], (enum pattern)p, p == 2 ? 255 : 30, 1500, &rng);
+            given[p][i] = &columns[p][i];
+        }
+    }
+    for (size_t p = 0; p < PATTERN_COUNT; p++) {
+        struct lx_parquet_writer_options options = {.row_group_rows = 1000,
+                                                    .dictionary_bytes = 2000};
+        struct lx_parquet_choices *choices = NULL;
+        struct lx_parquet_writer *writer;
+        struct memory_file first;
+        memory_file_init(&first);
+        struct lx_parquet_sink sink = memory_sink(&first);
+        assert_int_equal(
+            lx_parquet_writer_create(fields, TYPES, &options, &sink, NULL, &writer, &err), LX_OK);
+        assert_int_equal(lx_parquet_writer_append(writer, given[p], 0, 1500, &err), LX_OK);
+        assert_int_equal(lx_parquet_writer_finish(writer, NULL, &err), LX_OK);
+        assert_int_equal(lx_parquet_writer_choices(writer, &choices, &err), LX_OK);
+        lx_parquet_writer_destroy(writer);
+        options.choices = choices;
+        for (size_t q = 0; q < PATTERN_COUNT; q++) {
+            struct memory_file next;
+            memory_file_init(&next);
+            write_file(&next, fields, TYPES, &options, NULL, given[q], 1500, 317);
+            assert_true(check_file(&next, given[q], TYPES, 1500, 217, false, NULL, &err));
+            if (p == q) /* as good as what was tried: within a tenth */
+                assert_true(next.bytes.len <= first.bytes.len + first.bytes.len / 10);
+            memory_file_free(&next);
+        }
+        assert_int_equal(
+            lx_parquet_writer_create(fields, TYPES - 1, &options, &sink, NULL, &writer, &err),
+            LX_E_ARGUMENT);
+        lx_parquet_choices_free(choices);
+        memory_file_free(&first);
+    }
+    for (size_t i = 0; i < TYPES; i++)
+        for (size_t p = 0; p < PATTERN_COUNT; p++)
+            lx_column_free(&columns[p][i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_few_rows),    cmocka_unit_test(test_long_texts),
         cmocka_unit_test(test_dict_input),  cmocka_unit_test(test_matrix),
-        cmocka_unit_test(test_large_pages),
+        cmocka_unit_test(test_large_pages), cmocka_unit_test(test_choices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
