@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #define ROW_GROUP_ROWS 131072
-#define ROW_GROUP_BYTES (48 * LX_MIB)
+#define ROW_GROUP_BYTES (32 * LX_MIB)
 #define ROW_GROUP_RAW_BYTES (384 * LX_MIB)
 #define PENDING_BYTES (24 * LX_MIB)
 #define USUAL_MEMORY ((int64_t)(256 * LX_MIB)) /* of a run: what these sizes are meant for */
