@@ -5,7 +5,7 @@ STORE = ['* .', 'PUT /events/', 'GET /events/', 'PUT /_delta_log/0', 'GET /_delt
          'GET [?&]list-type=', 'PUT /_lynex/', 'GET /_lynex/', 'PUT /_delta_log/.*checkpoint', 'DELETE .']
 HOUSE = ['POST .', 'POST query_id=lynex-plan', 'POST query_id=lynex-read', 'POST query_id=lynex-guard',
          'POST query_id=lynex-drop', 'POST query_id=lynex-mask', 'POST query_id=lynex-apply',
-         'POST query_id=lynex-hashes', 'POST query_id=lynex-sums']
+         'POST query_id=lynex-compare', 'POST query_id=lynex-sums', 'POST query_id=lynex-judge']
 # Where others get in: the next run may find anything, but never a wrong row.
 GONE = r'connect|reset|closed|ended|refused|no answer|timed? ?out|moved for|broke|cut|short|bytes|transfer|recv|send|lynex-'
 
