@@ -1,7 +1,8 @@
 /* sim_memory: every allocation of a run fails once.
  *
- *   sim_memory FROM TO      seeds
- *   sim_memory SEED _ N     that allocation alone, and the whole story
+ *   sim_memory FROM TO             seeds
+ *   sim_memory FROM TO every K     of each seed every K-th allocation only
+ *   sim_memory SEED _ at N         that one alone, and the whole story
  *
  * A seed makes a table with a past: runs that kept rows hot, late rows, merges, updates, changed
  * columns, archivers that died. Then comes the work: a run, a vacuum, a look at all files, a new
@@ -315,13 +316,13 @@ static bool play(uint64_t seed, uint64_t target, bool verbose)
     return !sim.failed;
 }
 
-static bool play_all(uint64_t seed, uint64_t *failed)
+static bool play_all(uint64_t seed, size_t every, uint64_t *failed)
 {
     faults.target_count = 0;
     faults.recording = true;
     bool good = play(seed, 0, false);
     faults.recording = false;
-    for (size_t i = 0; i < faults.target_count; i++) {
+    for (size_t i = seed % every; i < faults.target_count; i += every) {
         good = play(seed, faults.targets[i], false) && good;
         (*failed)++;
     }
@@ -342,11 +343,15 @@ int main(int argc, char **argv)
         return 2;
     json_set_alloc_funcs(lx_malloc, lx_free); /* jansson's fail as well */
     lx_alloc_judge(fails);
-    faults.verbose = argc > 3;
-    if (argc > 3)
-        return play(from, strtoull(argv[3], NULL, 10), true) ? 0 : 1;
+    if (argc > 4 && strcmp(argv[3], "at") == 0) {
+        faults.verbose = true;
+        return play(from, strtoull(argv[4], NULL, 10), true) ? 0 : 1;
+    }
+    size_t every = argc > 4 ? strtoull(argv[4], NULL, 10) : 1;
+    if (every == 0)
+        return 2;
     for (uint64_t seed = from; seed < to; seed++)
-        good = play_all(seed, &injected) && good;
+        good = play_all(seed, every, &injected) && good;
     lx_alloc_judge(NULL);
     sim_forget_schemas();
     free(faults.paths);
