@@ -24,8 +24,7 @@
 #define LX_S3_MAX_PARTS 10000             /* of one multipart upload (S3) */
 #define LX_S3_PARTS_OF_A_SIZE 2500        /* then the next ones are twice as large */
 #define LX_S3_PARTS_AT_ONCE 4             /* of one upload, sent at the same time */
-#define LX_S3_UPLOAD_MEMORY (64 * LX_MIB) /* default, of all parts that are being sent or filled   \
-                                           */
+#define LX_S3_UPLOAD_MEMORY (64 * LX_MIB) /* default, of parts that are sent or filled */
 #define LX_S3_MAX_ERROR (64 * LX_KIB)     /* of an error's XML */
 #define LX_S3_MAX_PAGE (8 * LX_MIB)       /* of one page of a listing */
 #define LX_S3_PAGE_KEYS 1000
@@ -87,7 +86,8 @@ struct lx_s3_call {
     char sum_text[LX_S3_SUM_TEXT]; /* the same in base64 */
     bool once;      /* a second one may be refused although the first was done (conditional) */
     bool has_class; /* takes the storage class */
-    bool cleaning;  /* best effort: few tries, a short while, also after the user has interrupted */
+    bool without_class, without_sums; /* refused: made by lx_s3_do */
+    bool cleaning; /* best effort: few tries, a short while, also after the user has interrupted */
     bool single; /* sent once: where the answer is lost, nobody knows whom a second one would hit */
 
     /* Where the answer's body goes: exactly into_size bytes, or appended to `out`, or nowhere. */

@@ -9,10 +9,17 @@
 
 #define MAX_HEADERS (LX_S3_MAX_EXTRA + 8)
 
+/* What a store may refuse of a request that it would take otherwise. */
+struct went_with {
+    bool class, sums;
+    char region[64];
+};
+
 /* What stands ready for one try. */
 struct attempt {
     struct lx_buf url, path, query, authorization;
-    char host[512], region[64], time[32];
+    char host[512], time[32];
+    struct went_with with;
     struct lx_http_header headers[MAX_HEADERS];
     size_t header_count;
 };
@@ -37,13 +44,13 @@ static void make_host(struct lx_s3 *s3, struct attempt *a)
     const char *dot = s3->virtual_host ? "." : "";
     const char *bucket = s3->virtual_host ? s3->bucket : "";
     pthread_mutex_lock(&s3->lock);
-    snprintf(a->region, sizeof a->region, "%s", s3->region);
+    snprintf(a->with.region, sizeof a->with.region, "%s", s3->region);
     pthread_mutex_unlock(&s3->lock);
     if (s3->endpoint_host != NULL)
         snprintf(a->host, sizeof a->host, "%s%s%s", bucket, dot, s3->endpoint_host);
     else
-        snprintf(a->host, sizeof a->host, "%s%ss3.%s.amazonaws.com%s", bucket, dot, a->region,
-                 strncmp(a->region, "cn-", 3) == 0 ? ".cn" : "");
+        snprintf(a->host, sizeof a->host, "%s%ss3.%s.amazonaws.com%s", bucket, dot, a->with.region,
+                 strncmp(a->with.region, "cn-", 3) == 0 ? ".cn" : "");
 }
 
 static enum lx_status make_url(struct lx_s3 *s3, const struct lx_s3_call *call, struct attempt *a)
@@ -101,11 +108,14 @@ static enum lx_status make(struct lx_s3 *s3, const struct lx_s3_call *call, stru
         put_header(a, "x-amz-security-token", s3->session_token);
     for (size_t i = 0; i < call->header_count; i++)
         put_header(a, call->headers[i].name, call->headers[i].value);
-    if (call->has_class && s3->storage_class != NULL && !atomic_load(&s3->no_class))
+    a->with.class = call->has_class && s3->storage_class != NULL && !call->without_class &&
+                    !atomic_load(&s3->no_class);
+    a->with.sums = call->sum != LX_S3_NO_SUM && !call->without_sums && !atomic_load(&s3->no_sums);
+    if (a->with.class)
         put_header(a, "x-amz-storage-class", s3->storage_class);
-    if (call->sum == LX_S3_SUM_OF_BODY && !atomic_load(&s3->no_sums))
+    if (a->with.sums && call->sum == LX_S3_SUM_OF_BODY)
         put_header(a, "x-amz-checksum-sha256", call->sum_text);
-    if (call->sum == LX_S3_SUMS_OF_PARTS && !atomic_load(&s3->no_sums))
+    if (a->with.sums && call->sum == LX_S3_SUMS_OF_PARTS)
         put_header(a, "x-amz-checksum-algorithm", "SHA256");
     const struct lx_s3_signing what = {
         .method = call->method,
@@ -115,7 +125,7 @@ static enum lx_status make(struct lx_s3 *s3, const struct lx_s3_call *call, stru
         .header_count = a->header_count,
         .payload = call->payload,
         .time = a->time,
-        .region = a->region,
+        .region = a->with.region,
         .service = "s3",
         .access_key = s3->access_key,
         .secret_key = s3->secret_key,
@@ -255,7 +265,8 @@ static enum lx_status take(struct lx_s3 *s3, struct lx_http_response *r,
 
 static enum lx_status attempt(struct lx_s3 *s3, const struct lx_s3_call *call,
                               struct lx_s3_answer *answer, struct lx_s3_failure *failure,
-                              struct lx_http_trace *trace, struct lx_err *err)
+                              struct lx_http_trace *trace, struct went_with *with,
+                              struct lx_err *err)
 {
     struct attempt a = {.url = LX_BUF(LX_URL_MAX),
                         .path = LX_BUF(LX_URL_MAX),
@@ -263,6 +274,7 @@ static enum lx_status attempt(struct lx_s3 *s3, const struct lx_s3_call *call,
                         .authorization = LX_BUF(16 * LX_KIB)};
     struct lx_http_response *r = NULL;
     enum lx_status status = make(s3, call, &a, err);
+    *with = a.with;
     if (status == LX_OK) {
         const struct lx_http_request request = {
             .method = call->method,
@@ -325,63 +337,59 @@ static void say(struct lx_s3 *s3, const char *text)
         s3->say(s3->say_context, text);
 }
 
-/* What a call does without since the store has refused it. */
+/* What the last try of a call went with, and what was put right since the first. Other calls are on
+ * their way meanwhile, which meet with the same refusal: each judges by what it sent itself. */
 struct amended {
-    bool class, sums, sums_tried;
+    struct went_with with;
+    bool class, sums, region;
 };
 
-static bool amend_region(struct lx_s3 *s3, const struct lx_s3_failure *failure)
+static bool amend_region(struct lx_s3 *s3, const struct lx_s3_failure *failure,
+                         struct amended *amended)
 {
     char text[256];
+    if (amended->region || strcmp(amended->with.region, failure->right_region) == 0)
+        return false;
     pthread_mutex_lock(&s3->lock);
-    bool first = !s3->said_region && strcmp(s3->region, failure->right_region) != 0;
-    if (first)
-        snprintf(s3->region, sizeof s3->region, "%s", failure->right_region);
+    bool first = !s3->said_region;
     s3->said_region = true;
+    snprintf(s3->region, sizeof s3->region, "%s", failure->right_region);
     pthread_mutex_unlock(&s3->lock);
     snprintf(text, sizeof text, "the bucket %s lies in %s: AWS_REGION should say so", s3->bucket,
              failure->right_region);
     if (first)
         say(s3, text);
-    return first;
+    return amended->region = true;
 }
 
 /* What can be put right without asking anybody; true: try again at once. */
-static bool amend(struct lx_s3 *s3, const struct lx_s3_call *call,
-                  const struct lx_s3_failure *failure, struct amended *amended)
+static bool amend(struct lx_s3 *s3, struct lx_s3_call *call, const struct lx_s3_failure *failure,
+                  struct amended *amended)
 {
     if (failure->right_region[0] != 0)
-        return amend_region(s3, failure);
+        return amend_region(s3, failure, amended);
     /* Which header is meant, these do not say. */
     bool vague = strcmp(failure->code, "InvalidArgument") == 0 ||
                  strcmp(failure->code, "InvalidRequest") == 0 ||
                  strcmp(failure->code, "NotImplemented") == 0;
-    if (vague && call->sum != LX_S3_NO_SUM && !amended->sums_tried) {
-        amended->sums_tried = true;
-        if (!atomic_exchange(&s3->no_sums, true))
-            return amended->sums = true;
-    }
-    bool class_refused = vague || strcmp(failure->code, "InvalidStorageClass") == 0;
-    if (call->has_class && s3->storage_class != NULL && class_refused && !amended->class &&
-        !atomic_exchange(&s3->no_class, true))
-        return amended->class = true;
+    if (vague && amended->with.sums)
+        return amended->sums = call->without_sums = true;
+    if (amended->with.class && (vague || strcmp(failure->code, "InvalidStorageClass") == 0))
+        return amended->class = call->without_class = true;
     return false;
 }
 
-/* The answer tells which of the headers it was. */
-static void settle_amended(struct lx_s3 *s3, const struct amended *amended, bool success)
+/* Success tells which of the headers it was: the class where that had to go too, and then a store
+ * that refuses sums as well says so once more. */
+static void learn(struct lx_s3 *s3, const struct amended *amended)
 {
     char text[256];
-    bool first = false;
-    if (amended->class && !success)
-        atomic_store(&s3->no_class, false);
-    if (amended->sums && (amended->class || !success))
-        atomic_store(&s3->no_sums, false); /* a store that refuses both says so once more */
-    if (!success || (!amended->class && !amended->sums))
+    if (!amended->class && !amended->sums)
         return;
+    atomic_store(amended->class ? &s3->no_class : &s3->no_sums, true);
     bool *said = amended->class ? &s3->said_class : &s3->said_sums;
     pthread_mutex_lock(&s3->lock);
-    first = !*said;
+    bool first = !*said;
     *said = true;
     pthread_mutex_unlock(&s3->lock);
     if (amended->class)
@@ -479,10 +487,10 @@ enum lx_status lx_s3_do(struct lx_s3 *s3, struct lx_s3_call *call, struct lx_s3_
         lx_err_clear(err);
         enum lx_status status = keep_pace(s3, call, err);
         if (status == LX_OK)
-            status = attempt(s3, call, answer, &failure, &trace, err);
+            status = attempt(s3, call, answer, &failure, &trace, &amended.with, err);
         if (status == LX_OK) {
             lx_s3_pace_succeeded(s3->pace, paid);
-            settle_amended(s3, &amended, true);
+            learn(s3, &amended);
             return LX_OK;
         }
         slow_down(s3, &failure);
@@ -493,11 +501,8 @@ enum lx_status lx_s3_do(struct lx_s3 *s3, struct lx_s3_call *call, struct lx_s3_
             continue;
         /* SlowDown says that nothing was done. */
         bool spent = call->single && trace.sent && failure.status != 503 && failure.status != 429;
-        if (!failure.again || tries >= most || spent || !may_retry(s3, status, &paid, err)) {
-            if (failure.code[0] != 0) /* it was neither class nor sums */
-                settle_amended(s3, &amended, false);
+        if (!failure.again || tries >= most || spent || !may_retry(s3, status, &paid, err))
             return maybe_done ? unknown(err) : status;
-        }
         atomic_fetch_add(&s3->retries, 1);
         say_retry(s3, tries, err);
         status = back_off(s3, call, tries, err);

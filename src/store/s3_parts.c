@@ -6,6 +6,7 @@
 #include "store/s3.h"
 
 #include "base/alloc.h"
+#include "base/thread.h"
 
 #include <stdio.h>
 
@@ -149,9 +150,11 @@ static enum lx_status start_sender(struct lx_s3_parts *parts, struct lx_buf *par
     struct lx_s3_sender *sender = free_sender(parts);
     sender->number = parts->count;
     sender->bytes = *part;
-    if (pthread_create(&sender->thread, NULL, send_part, sender) != 0) {
+    enum lx_status status = lx_thread_start(&sender->thread, send_part, sender, err);
+    if (status != LX_OK) {
+        sender->bytes = (struct lx_buf){0}; /* still the caller's */
         atomic_fetch_sub(&parts->s3->uploading, part->len);
-        return lx_err_set(err, LX_E_MEMORY, "the thread of an upload could not be started");
+        return status;
     }
     sender->started = true;
     parts->busy++;

@@ -38,6 +38,8 @@ static struct {
     size_t part_count;
     char complete[8192], create_sum[32];
     bool knows_sums, refuses_sums; /* says the sums again; says NotImplemented to them */
+    bool refuses_class;            /* does not know the storage class */
+    bool elsewhere;                /* the bucket lies in another region than it is asked in */
     int slow;                      /* so many requests are told to slow down */
     int gathers;                   /* parts wait until so many are on their way, once */
     int fails_part;                /* this one is refused for good */
@@ -81,6 +83,28 @@ static void answer_part(struct fake_exchange *e, unsigned number, const char *su
     fake_reply_text(e, 200, headers, "");
 }
 
+/* What the store does not take, it says to all who are on their way at once. */
+static bool refuses(struct fake_exchange *e, const char *sum, const char *algorithm)
+{
+    char class[64] = "", signature[256] = "";
+    fake_header(e, "x-amz-storage-class", class, sizeof class);
+    fake_header(e, "authorization", signature, sizeof signature);
+    bool sums = bed.refuses_sums && (sum[0] != 0 || algorithm[0] != 0);
+    bool elsewhere = bed.elsewhere && strstr(signature, "/eu-west-9/") == NULL;
+    if (!sums && !elsewhere && !(bed.refuses_class && class[0] != 0))
+        return false;
+    for (int i = 0; i < GATHER_MS && gathering(); i++)
+        usleep(1000);
+    if (elsewhere)
+        fake_reply_text(e, 301, "x-amz-bucket-region: eu-west-9\r\n",
+                        "<Error><Code>PermanentRedirect</Code></Error>");
+    else if (sums)
+        fake_reply_text(e, 501, "", "<Error><Code>NotImplemented</Code></Error>");
+    else
+        fake_reply_text(e, 400, "", "<Error><Code>InvalidStorageClass</Code></Error>");
+    return true;
+}
+
 static void act(struct fake_exchange *e)
 {
     char sum[64] = "", algorithm[32] = "", *number = strstr(e->target, "partNumber=");
@@ -89,8 +113,8 @@ static void act(struct fake_exchange *e)
     if (bed.slow > 0) {
         bed.slow--;
         fake_reply_text(e, 503, "", "<Error><Code>SlowDown</Code></Error>");
-    } else if (bed.refuses_sums && (sum[0] != 0 || algorithm[0] != 0)) {
-        fake_reply_text(e, 501, "", "<Error><Code>NotImplemented</Code></Error>");
+    } else if (refuses(e, sum, algorithm)) {
+        return;
     } else if (number != NULL && bed.fails_part == atoi(number + 11)) {
         fake_reply_text(e, 403, "", "<Error><Code>AccessDenied</Code></Error>");
     } else if (number != NULL) {
@@ -140,6 +164,7 @@ static void open_store(size_t part, size_t memory)
                                           .endpoint = endpoint,
                                           .access_key = "key",
                                           .secret_key = "secret",
+                                          .storage_class = "STANDARD_IA",
                                           .part_size = part,
                                           .upload_memory = memory,
                                           .clock = lx_clock_system(),
@@ -270,6 +295,70 @@ static void test_store_without_sums(void **state)
     close_store();
 }
 
+static void *put_one(void *context)
+{
+    const struct lx_put how = {.if_absent = true, .data = true};
+    struct lx_object object;
+    if (lx_store_put(bed.store, "small", "x", 1, &how, &object, context) != LX_OK)
+        return context;
+    return NULL;
+}
+
+/* Several meet with the same refusal before the first of them has learned of it: what one learns is
+ * no reason for the others to fail. */
+static void put_at_once(const char *word)
+{
+    enum { MANY = 4 };
+    pthread_t threads[MANY];
+    struct lx_err errs[MANY];
+    bed.gathers = MANY;
+    for (size_t i = 0; i < MANY; i++) {
+        errs[i] = (struct lx_err)LX_ERR_INIT;
+        assert_int_equal(pthread_create(&threads[i], NULL, put_one, &errs[i]), 0);
+    }
+    void *failed[MANY];
+    for (size_t i = 0; i < MANY; i++)
+        pthread_join(threads[i], &failed[i]);
+    for (size_t i = 0; i < MANY; i++)
+        if (failed[i] != NULL)
+            fail_msg("%s", errs[i].text);
+    char *said = strstr(bed.said, word);
+    if (said == NULL || strchr(said, '\n')[1] != 0)
+        fail_msg("not said, or not once: %s", bed.said);
+}
+
+static void test_refused_at_once(void **state)
+{
+    (void)state;
+    open_store(PART, 0);
+    bed.refuses_class = true;
+    put_at_once("does not know the storage class STANDARD_IA");
+    close_store();
+    open_store(PART, 0);
+    bed.refuses_sums = true;
+    put_at_once("refuses x-amz-checksum-sha256");
+    close_store();
+    open_store(PART, 0);
+    bed.elsewhere = true;
+    put_at_once("lies in eu-west-9");
+    close_store();
+}
+
+/* Both are refused, with an answer that does not say which; then all is known. */
+static void test_refuses_both(void **state)
+{
+    struct lx_err err = LX_ERR_INIT;
+    (void)state;
+    open_store(PART, 0);
+    bed.refuses_class = bed.refuses_sums = true;
+    assert_null(put_one(&err));
+    uint64_t before = fake_http_requests(bed.server);
+    for (int i = 0; i < 2; i++)
+        assert_null(put_one(&err));
+    assert_in_range(fake_http_requests(bed.server) - before, 2, 3);
+    close_store();
+}
+
 static void test_one_part_fails(void **state)
 {
     struct lx_err err = LX_ERR_INIT;
@@ -332,6 +421,8 @@ int main(void)
         cmocka_unit_test(test_within_memory),
         cmocka_unit_test(test_sums),
         cmocka_unit_test(test_store_without_sums),
+        cmocka_unit_test(test_refused_at_once),
+        cmocka_unit_test(test_refuses_both),
         cmocka_unit_test(test_one_part_fails),
         cmocka_unit_test(test_part_sizes),
         cmocka_unit_test(test_slow_down),
