@@ -125,10 +125,14 @@ static bool matches(const struct lx_check *check, const struct lx_hot_sum *sum, 
 
 /* Without counting whole parts, a part that is gone and one without a row in range look alike: then
  * it differs, and reconcile looks whether it is there. */
-static void take(struct lx_check *check, const struct lx_hot_sum *sum, bool several, bool last,
-                 bool whole)
+static void take(struct lx_check *check, const struct lx_hot_sum *sum, bool several, bool first,
+                 bool last, bool whole)
 {
-    if (whole && !sum->found)
+    bool gone = whole && !sum->found;
+    /* It came or went between two questions: not all of its ranges were compared. */
+    if (!first && gone != (check->held == LX_HELD_GONE))
+        check->held = LX_HELD_DIFFERENT;
+    if (gone)
         return;
     check->whole = sum->whole;
     if (!several) {
@@ -169,8 +173,9 @@ enum lx_status lx_check_parts(struct lx_run *run, struct lx_check *checks, size_
         status = run->o->hot.ops->sums(run->o->hot.self, q.sums, q.count, whole, err);
     for (size_t i = 0; status == LX_OK && i < q.count; i++) {
         struct lx_check *check = &checks[q.of[i]];
-        take(check, &q.sums[i], check->schema == NULL, i + 1 == q.count || q.of[i + 1] != q.of[i],
-             whole);
+        bool first = i == 0 || q.of[i - 1] != q.of[i];
+        bool last = i + 1 == q.count || q.of[i + 1] != q.of[i];
+        take(check, &q.sums[i], check->schema == NULL, first, last, whole);
     }
     lx_free(q.sums);
     lx_free(q.of);
