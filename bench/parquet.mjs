@@ -3,7 +3,8 @@
 // One run, all sides in turns, each on one thread; what counts are ratios of CPU seconds and of bytes. Rows come
 // from bench/datagen.c, through a MergeTree table with the events' usual key, as ClickHouse returns them.
 // Prints a table and saves build/bench/parquet.json: a list of {name, unit, ours, peer, ratio, must, goal},
-// ratio = ours / peer (of "GB/s": ours alone), low and high its range over the rounds.
+// ratio = ours / peer (of "GB/s": ours alone), low and high its range over the rounds; and puts the table (columns
+// left out) into docs/performance.md.
 //
 //   BENCH_ROWS=3000000   BENCH_ROUNDS=5   BENCH_DIR: where files lie, default build/bench
 import { execFileSync, spawn } from 'node:child_process'
@@ -125,6 +126,21 @@ const print = () => {
     console.log(line.map((cell, i) => i === 0 ? String(cell).padEnd(widths[i]) : String(cell).padStart(widths[i])).join('  ').trimEnd())
 }
 
+// The same for docs/performance.md, between its markers.
+const writeDocs = () => {
+  const file = join(top, 'docs', 'performance.md')
+  const lines = [`${rows.toLocaleString('en')} rows, ${rounds} rounds, one thread each; ${cpus()[0].model.trim()}.`, '',
+    '| | ours | peer | ratio: median (least-most) | must | goal | |', '|---|---|---|---|---|---|---|']
+  for (const r of results.filter(r => !r.name.startsWith('column ')))
+    lines.push(`| ${r.name} | ${number(r.ours, r.unit)}${r.unit === 'bytes' ? '' : ' ' + r.unit} | ${number(r.peer, r.unit)} | ` +
+      `${r.peer === null ? '' : r.ratio.toFixed(3)}${r.low === r.high ? '' : ` (${r.low.toFixed(3)}-${r.high.toFixed(3)})`} | ` +
+      `${r.must ?? ''} | ${r.goal ?? ''} | ${holds(r) === false ? 'missed' : ''} |`)
+  const block = `<!-- make bench-parquet -->\n${lines.join('\n')}\n<!-- end bench-parquet -->`
+  const text = readFileSync(file, 'utf8')
+  const marked = /<!-- make bench-parquet -->[^]*?<!-- end bench-parquet -->/
+  writeFileSync(file, marked.test(text) ? text.replace(marked, () => block) : text + `\n## Files (\`make bench-parquet\`)\n\n${block}\n`)
+}
+
 // -- the run ------------------------------------------------------------------------------------------
 
 const push = (record, name, value) => (record[name] ??= []).push(value)
@@ -233,6 +249,7 @@ const run = async () => {
   const processor = cpus()[0].model
   console.log(`${rows} rows, ${rounds} rounds, one thread each; ${processor}`)
   print()
+  writeDocs()
   writeFileSync(join(base, 'parquet.json'), JSON.stringify(results, null, 1) + '\n')
   process.exit(0)
 }
