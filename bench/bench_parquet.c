@@ -26,7 +26,7 @@
 
 /* As archive/batch_file.c has them. */
 #define ROW_GROUP_ROWS 131072
-#define ROW_GROUP_BYTES (48 * LX_MIB)
+#define ROW_GROUP_BYTES (32 * LX_MIB)
 #define ROW_GROUP_RAW_BYTES (384 * LX_MIB)
 #define PENDING_BYTES (24 * LX_MIB)
 
