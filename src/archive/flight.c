@@ -164,6 +164,7 @@ enum lx_status lx_flight_run(struct lx_run *run, struct lx_plan *plan, bool *aga
     if (status != LX_OK)
         lx_cancel_ask(&run->stop);
     free_flight(&flight);
+    lx_cancel_forget(&run->stop); /* nothing is under way any more: the run may plan again */
     run->flight = NULL;
     *again = flight.again;
     return status;

@@ -18,6 +18,12 @@ static inline void lx_cancel_ask(struct lx_cancel *cancel)
     atomic_store(&cancel->asked, true);
 }
 
+/* By whoever owns the flag, once nobody looks at it. */
+static inline void lx_cancel_forget(struct lx_cancel *cancel)
+{
+    atomic_store(&cancel->asked, false);
+}
+
 static inline bool lx_cancel_asked(const struct lx_cancel *cancel)
 {
     return cancel != NULL && atomic_load(&cancel->asked);

@@ -198,7 +198,13 @@ static enum lx_status at_step(void *context, enum lx_step step, struct lx_err *e
         actor->credit = 0;
     actor->masking = (step == LX_STEP_GUARD || step == LX_STEP_MASK) && !actor->dead;
     actor->judging = step == LX_STEP_DELETED && !actor->dead;
-    return sim_enter(actor, lx_step_name(step)) ? LX_OK : sim_dead(err);
+    if (!sim_enter(actor, lx_step_name(step)))
+        return sim_dead(err);
+    /* Now and then, what a guard looks for wants another plan: the run goes on with one. */
+    if (step == LX_STEP_GUARD && actor->sim->seed % 4 == 1 && actor->sim->actor_count > 1 &&
+        actor->sim->steps % 2 == 0)
+        return lx_err_set(err, LX_E_AGAIN, "the table changed");
+    return LX_OK;
 }
 
 static void say_event(void *context, const struct lx_event *event)
