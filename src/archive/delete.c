@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/mutant.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 
@@ -22,6 +23,7 @@ struct deleting {
     const struct lx_segment ***segments; /* of each leave, from its warrant */
     bool *go;                            /* the guard said yes */
     bool *gone;                          /* judged afterwards */
+    bool worth_applying;                 /* a mask hides more than half of a part */
     int64_t now;                         /* the server's clock after the delete */
     struct lx_buf statement;
     char query_id[64];
@@ -184,22 +186,30 @@ static json_t *audit_parts(const struct deleting *d)
     return parts;
 }
 
+/* JSON takes UTF-8 alone: names of columns and people need not be it, nor what a cut leaves. NULL:
+ * no memory. */
+static json_t *audit_text(struct lx_str text)
+{
+    struct lx_buf good = LX_BUF(4 * AUDIT_STATEMENT);
+    size_t size = text.len < AUDIT_STATEMENT ? text.len : AUDIT_STATEMENT;
+    json_t *made = NULL;
+    if (lx_utf8_repair(&good, text.ptr, size) == LX_OK)
+        made = json_stringn(lx_buf_cstr(&good), good.len);
+    lx_buf_free(&good);
+    return made;
+}
+
 /* Who deleted what, when, by which statement, on which guard's answer. */
 static json_t *make_audit(const struct deleting *d, const char *way, int64_t rows)
 {
-    json_t *parts = audit_parts(d);
-    size_t size = d->statement.len < AUDIT_STATEMENT ? d->statement.len : AUDIT_STATEMENT;
-    json_t *statement = json_stringn((const char *)d->statement.data, size);
-    json_t *audit = NULL;
-    if (parts != NULL && statement != NULL)
-        audit = json_pack("{s:{s:s,s:s,s:s,s:s,s:I,s:I,s:O,s:s,s:O}}", "lynex", "by",
-                          d->run->o->who != NULL ? d->run->o->who : "", "source", d->run->source,
-                          "way", way, "host", d->run->table->host, "at", (json_int_t)d->now, "rows",
-                          (json_int_t)rows, "guard", parts, "query_id", d->query_id, "statement",
-                          statement);
-    json_decref(parts);
-    json_decref(statement);
-    return audit;
+    const char *who = d->run->o->who != NULL ? d->run->o->who : "";
+    const struct lx_str sql = {(const char *)d->statement.data, d->statement.len};
+    /* What is NULL for want of memory makes all of it NULL; the rest is freed. */
+    return json_pack("{s:{s:o,s:s,s:s,s:o,s:I,s:I,s:o,s:s,s:o}}", "lynex", "by",
+                     audit_text(lx_str_of(who)), "source", d->run->source, "way", way, "host",
+                     audit_text(lx_str_of(d->run->table->host)), "at", (json_int_t)d->now, "rows",
+                     (json_int_t)rows, "guard", audit_parts(d), "query_id", d->query_id,
+                     "statement", audit_text(sql));
 }
 
 static enum lx_status record(struct deleting *d, const char *way, struct lx_err *err)
@@ -286,6 +296,7 @@ static enum lx_status judge_table(struct deleting *d, struct lx_err *err)
     same = same || lx_mutant("judge-any-table");
     for (size_t i = 0; !same && i < d->count; i++)
         d->go[i] = d->gone[i] = false;
+    d->worth_applying = d->worth_applying && same; /* nothing is sent to another table */
     return LX_OK;
 }
 
@@ -376,11 +387,10 @@ enum lx_status lx_delete_whole(struct lx_run *run, const struct lx_leave *leaves
 
 /* A mask renames parts, so they are found by their blocks; the old rows are gone where no part that
  * touches these blocks has rows before the bound. */
-static enum lx_status judge_mask(struct deleting *d, bool *worth_applying, struct lx_err *err)
+static enum lx_status judge_mask(struct deleting *d, struct lx_err *err)
 {
     struct lx_hot_parts parts = {0};
     LX_TRY(lx_run_parts(d->run, &parts, err));
-    *worth_applying = false;
     for (size_t i = 0; i < d->count; i++) {
         const struct lx_hot_part *part = d->leaves[i].part;
         bool left = false;
@@ -396,15 +406,14 @@ static enum lx_status judge_mask(struct deleting *d, bool *worth_applying, struc
         d->gone[i] = d->go[i] && !left;
         /* More than half of it masked: rewritten, so that its space comes free. */
         if (d->gone[i] && d->checks[i].rows > rows)
-            *worth_applying = true;
+            d->worth_applying = true;
     }
     d->now = parts.now;
     lx_hot_parts_free(&parts);
     return LX_OK;
 }
 
-static enum lx_status mask(struct deleting *d, size_t going, bool *worth_applying,
-                           struct lx_err *err)
+static enum lx_status mask(struct deleting *d, size_t going, struct lx_err *err)
 {
     struct lx_run *run = d->run;
     struct lx_hot_mask *masks = lx_calloc(going, sizeof *masks);
@@ -428,7 +437,7 @@ static enum lx_status mask(struct deleting *d, size_t going, bool *worth_applyin
         if (waits)
             refuse(run, &why); /* no read is possible until it ran */
         else if (status == LX_OK)
-            status = judge_mask(d, worth_applying, err);
+            status = judge_mask(d, err);
         if (status == LX_OK && !waits)
             status = judge_table(d, err);
         if (said == LX_OK && lx_mutant("judge-by-answer"))
@@ -445,7 +454,6 @@ enum lx_status lx_delete_masked(struct lx_run *run, const struct lx_leave *leave
 {
     struct deleting d;
     size_t going = 0;
-    bool worth_applying = false;
     int64_t before = lx_run_ms(run);
     enum lx_status status = open_deleting(&d, run, leaves, count, err);
     if (status == LX_OK)
@@ -457,10 +465,10 @@ enum lx_status lx_delete_masked(struct lx_run *run, const struct lx_leave *leave
         }
     }
     if (status == LX_OK && going > 0)
-        status = mask(&d, going, &worth_applying, err);
+        status = mask(&d, going, err);
     if (status == LX_OK && going > 0)
         status = record(&d, "mask", err);
-    if (status == LX_OK && worth_applying) {
+    if (status == LX_OK && d.worth_applying) {
         struct lx_err why = LX_ERR_INIT;
         if (run->o->hot.ops->apply_mask(run->o->hot.self, leaves[0].part->partition,
                                         run->o->delete_wait_ms, &why) != LX_OK)

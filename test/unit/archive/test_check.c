@@ -297,6 +297,20 @@ static void test_overlapping_ranges(void **state)
     }
 }
 
+/* Segments of an empty range are told from others that begin where they do. */
+static void test_empty_ranges(void **state)
+{
+    (void)state;
+    const struct lx_segment a = segment(scene.old, 0, 0, 0, 0),
+                            b = segment(scene.young, 0, 0, 0, 0),
+                            c = segment(scene.young, 0, 100, 1, 5);
+    const struct lx_segment *const all[] = {&a, &b, &c};
+    struct answer answers[] = {{0}, {0}, {.rows = 1, .sum = 5, .xor = 5}, {.rows = 1, .whole = 1}};
+    assert_int_equal(held(all, 3, answers, 4), LX_HELD_EXACTLY);
+    answers[0] = answers[2]; /* a row in an empty range */
+    assert_int_equal(held(all, 3, answers, 4), LX_HELD_DIFFERENT);
+}
+
 /* A segment whose schema nobody has any more, and a server that does not answer: the status goes
  * out, and no part is held. */
 static void test_failures(void **state)
@@ -358,6 +372,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cannot_be_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_schemas, setup, teardown),
         cmocka_unit_test_setup_teardown(test_overlapping_ranges, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_empty_ranges, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
     };
