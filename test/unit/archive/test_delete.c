@@ -476,37 +476,52 @@ static void test_old_rows_in_one_of_two(void **state)
     assert_says(scene.run.undone.text, "1 parts of partition 202603");
 }
 
-/* Rows of several schemas: no single guard can stand in the statement, so none is sent. */
-static void test_mask_of_two_schemas(void **state)
+/* Rows of several schemas: the guard can say yes, range by range, but no single guard can stand in
+ * a mask: none is sent. As a whole such a part leaves. */
+static void two_schemas(const char *days)
 {
-    (void)state;
-    struct sim_world *world = &scene.sim.world;
     scene_end();
-    world->has_extra = true;
-    scene_insert("202602", "2");
+    scene_insert("202603", days);
+    scene.options->after_days = 5; /* before day 0 … */
+    scene.sim.now_ms += LX_DAY_SECONDS * 1000;
+    scene_archive(); /* … and the first of its rows */
+    scene.options->after_days = 2;
+    scene.sim.world.has_extra = true;
     scene_archive();
-    struct sim_part *a = sim_find_part(world, "202602_1_1_0");
-    const struct sim_part *b = sim_find_part(world, "202602_5_5_0");
-    struct sim_part *merged = sim_part_new("202602", 1, 5, 1, 0);
-    for (size_t i = 0; i < 3; i++)
-        sim_part_add(merged, &a->rows[i]);
-    sim_part_add(merged, &b->rows[0]);
-empty:
-    for (size_t i = 0; i < world->count; i++)
-        if (strcmp(world->parts[i]->partition, "202602") == 0) {
-            struct sim_part *part = world->parts[i];
-            for (size_t r = 0; part->min_block == 2 && r < part->count; r++)
-                sim_part_add(merged, &part->rows[r]);
-            sim_take_part(world, part);
-            sim_part_free(part);
-            goto empty;
-        }
-    sim_add_part(world, merged);
     scene_start();
-    const size_t first[] = {0};
-    assert_status(delete_parts(first, 1, false), LX_OK, &err);
+}
+
+static void test_several_schemas(void **state)
+{
+    const size_t last[] = {4};
+    two_schemas("0034");
+    assert_status(delete_parts(last, 1, false), LX_OK, &err);
     assert_int_equal(scene.masks, 0);
     assert_int_equal(scene.report.deleted_rows, 0);
+    assert_int_equal(scene_teardown(state), 0);
+    setup(state);
+    two_schemas("0033");
+    assert_status(delete_parts(last, 1, true), LX_OK, &err);
+    assert_int_equal(scene.drops, 1);
+    assert_int_equal(scene.report.deleted_rows, 4);
+}
+
+/* A clock that tells nothing: what ended has ended all the same. */
+static enum lx_status parts_without_clock(void *self, struct lx_hot_parts *parts, struct lx_err *e)
+{
+    LX_TRY(sim_hot_ops.parts(self, parts, e));
+    parts->now = 0;
+    return LX_OK;
+}
+
+static void test_no_clock(void **state)
+{
+    (void)state;
+    scene.drop.says = LX_E_NETWORK;
+    scene.ops.parts = parts_without_clock;
+    assert_status(WHOLE, LX_OK, &err);
+    assert_int_equal(scene.report.deleted_rows, 5);
+    assert_int_equal(scene_live(), 2);
 }
 
 /* -- memory -------------------------------------------------------------------------------- */
@@ -588,7 +603,8 @@ int main(void)
         TEST(test_mask_waits),
         TEST(test_answers_of_mask),
         TEST(test_old_rows_in_one_of_two),
-        TEST(test_mask_of_two_schemas),
+        TEST(test_several_schemas),
+        TEST(test_no_clock),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
