@@ -249,11 +249,12 @@ struct lx_gone {
     const struct lx_segment *taken;
     size_t taken_count;
 
-    /* Others were replaced meanwhile: their rows are in segments that touch their blocks. */
+    /* Others were replaced meanwhile: their rows are in segments that the versions which ended them
+     * added in their blocks. Where those added none, the rows are recorded as gone already. */
     void *context;
     /* A new try begins: what earlier calls of `reduce` took off counts no more. May be NULL. */
     void (*restart)(void *context);
-    /* `held` is live and touches some of `lost`, the taken segments that are live no more. If it
+    /* `held` is live and may hold rows of `lost`, the taken segments that were replaced. If it
      * holds rows of theirs that no earlier call of this try found elsewhere: *took = true and
      * *reduced becomes what is left, a segment with a new id that is freed by lx_segment_free
      * afterwards (rows == 0: nothing is left; only `rows` counts then). */

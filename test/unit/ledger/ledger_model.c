@@ -144,31 +144,65 @@ bool contradicts(const struct world *world, const struct effect *ours)
 
 /* -- applying what the log holds ----------------------------------------------------------- */
 
+static bool ends(const struct effect *effect, int id)
+{
+    return in_list(effect->ends, effect->end_count, id) ||
+           in_list(effect->replaces, effect->replace_count, id);
+}
+
+/* Marks the live segments that may hold the rows of one that ended: those that the version which
+ * ended it added in its blocks, those that came of them, and so on. False: there is none, and the
+ * log has it that the rows are gone. */
+static bool mark_heirs(const struct world *world, int lost, bool heirs[MAX_SEGMENTS])
+{
+    bool held_by[MAX_SEGMENTS] = {false}, any = false;
+    int64_t at = world->version - 1;
+    held_by[lost] = true;
+    while (at > 0 && (world->log[at] < 0 || !ends(&world->effects[world->log[at]], lost)))
+        at--;
+    for (; at > 0 && at < world->version; at++) {
+        const struct effect *effect = &world->effects[world->log[at]];
+        for (int id = 1; id < world->next_item; id++) {
+            if (!held_by[id] || !ends(effect, id))
+                continue;
+            for (size_t i = 0; i < effect->add_count + effect->revive_count; i++) {
+                int heir = i < effect->add_count ? effect->adds[i]
+                                                 : effect->revives[i - effect->add_count];
+                if (same_place(&world->items[id], &world->items[heir]))
+                    held_by[heir] = true;
+            }
+        }
+    }
+    for (int id = 1; id < world->next_item; id++) {
+        bool heir = id != lost && held_by[id] && world->items[id].life == LIVE;
+        heirs[id] = heirs[id] || heir;
+        any = any || heir;
+    }
+    return any;
+}
+
 /* Which live segments a record reduces; turns it into a change of the same meaning. */
 static void apply_gone(struct world *world, struct effect *effect)
 {
     int taken[MAX_LIST];
     size_t taken_count = effect->end_count;
+    bool heirs[MAX_SEGMENTS] = {false};
     uint64_t rest = 0;
     memcpy(taken, effect->ends, sizeof taken);
     effect->end_count = 0;
     for (size_t i = 0; i < taken_count; i++) {
         if (world->items[taken[i]].life == LIVE)
             effect->ends[effect->end_count++] = taken[i];
-        else
+        else if (mark_heirs(world, taken[i], heirs))
             rest |= world->items[taken[i]].rows;
     }
     for (size_t i = 0; i < effect->reduced_count; i++) {
         int id = effect->held[i], next = effect->reduced[i];
         struct item *item = &world->items[id];
-        bool near_lost = false;
-        for (size_t j = 0; j < taken_count; j++)
-            near_lost = near_lost || (world->items[taken[j]].life != LIVE &&
-                                      same_place(item, &world->items[taken[j]]));
         uint64_t both = rest & item->rows;
-        if (item->life != LIVE || !near_lost || both == 0)
-            fail_msg("number %d took rows of segment %d: life %d, near %d, rows %" PRIx64,
-                     (int)(effect - world->effects), id, (int)item->life, near_lost, both);
+        if (item->life != LIVE || !heirs[id] || both == 0)
+            fail_msg("number %d took rows of segment %d: life %d, heir %d, rows %" PRIx64,
+                     (int)(effect - world->effects), id, (int)item->life, heirs[id], both);
         rest &= ~both;
         if ((item->rows & ~both) == 0) {
             effect->ends[effect->end_count++] = id;
@@ -183,12 +217,9 @@ static void apply_gone(struct world *world, struct effect *effect)
     /* None was overlooked. */
     for (int id = 1; id < world->next_item && rest != 0; id++) {
         const struct item *item = &world->items[id];
-        if (item->life != LIVE || (item->rows & rest) == 0 || in_list(taken, taken_count, id) ||
-            in_list(effect->held, effect->reduced_count, id))
-            continue;
-        for (size_t j = 0; j < taken_count; j++)
-            assert_false(world->items[taken[j]].life != LIVE &&
-                         same_place(item, &world->items[taken[j]]));
+        if ((item->rows & rest) != 0 && !in_list(taken, taken_count, id) &&
+            !in_list(effect->held, effect->reduced_count, id))
+            assert_false(heirs[id]);
     }
     effect->kind = CHANGE;
 }

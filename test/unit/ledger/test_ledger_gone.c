@@ -137,6 +137,72 @@ static void test_replaced(void **state)
     writer_close(&b);
 }
 
+/* b saw that the rows are gone, and recorded it; then it archived late ones of the same blocks, one
+ * of them an exact copy of a deleted row. What a deleted is recorded: the copy stays. */
+static void test_recorded_by_others(void **state)
+{
+    struct writer a, b;
+    struct lx_err err = LX_ERR_INIT;
+    struct book book = {.fixture = *state};
+    int64_t version = -1;
+    open_two(*state, &a, &b);
+    const char *ends[] = {id_of(1), id_of(2)};
+    struct lx_change gone = {
+        .operation = "GONE", .end_segments = ends, .end_segment_count = 2, .ended_at = 1000};
+    CHECK(LX_OK, &err, lx_ledger_commit(b.ledger, &gone, NULL, &err));
+    struct lx_segment late = make(10, 1, 3, 0xf01);
+    struct lx_change change = {
+        .operation = "ARCHIVE", .add_segments = &late, .add_segment_count = 1};
+    CHECK(LX_OK, &err, lx_ledger_commit(b.ledger, &change, NULL, &err));
+    record(&a, &book, LX_OK, &version);
+    const struct lx_ledger_state *now = lx_ledger_state(a.ledger);
+    assert_int_equal(version, 2); /* nothing was left to say */
+    assert_int_equal(now->live_count, 1);
+    assert_string_equal(now->live[0].id, id_of(10));
+    assert_int_equal(book.calls, 0);
+    writer_close(&a);
+    writer_close(&b);
+}
+
+/* Replaced, and what replaced it was replaced again: rows are looked for where they went, not in
+ * what came into the blocks besides. */
+static void test_followed(void **state)
+{
+    struct writer a, b;
+    struct lx_err err = LX_ERR_INIT;
+    struct book book = {.fixture = *state};
+    int64_t version = -1;
+    open_two(*state, &a, &b);
+    struct lx_segment first = make(10, 1, 2, 0xfff), second = make(11, 1, 4, 0xffff);
+    struct lx_segment beside = make(12, 1, 1, 0x01);
+    beside.from = 100;
+    beside.to = 200;
+    const char *ends[] = {id_of(1), id_of(2)}, *again[] = {id_of(10)};
+    struct lx_change changes[] = {
+        {.operation = "RECONCILE",
+         .add_segments = &first,
+         .add_segment_count = 1,
+         .end_segments = ends,
+         .end_segment_count = 2},
+        {.operation = "ARCHIVE", .add_segments = &beside, .add_segment_count = 1},
+        {.operation = "RECONCILE",
+         .add_segments = &second,
+         .add_segment_count = 1,
+         .end_segments = again,
+         .end_segment_count = 1},
+    };
+    for (size_t i = 0; i < 3; i++)
+        CHECK(LX_OK, &err, lx_ledger_commit(b.ledger, &changes[i], NULL, &err));
+    record(&a, &book, LX_OK, &version);
+    const struct lx_ledger_state *now = lx_ledger_state(a.ledger);
+    assert_int_equal(version, 4);
+    assert_int_equal(now->live_count, 2);
+    assert_int_equal(now->live[0].sum + now->live[1].sum, 0xff00 + 0x01);
+    assert_int_equal(book.calls, 1);
+    writer_close(&a);
+    writer_close(&b);
+}
+
 /* Segment 1 is live still; 2 was cut at days, and one of its days went whole. */
 static void test_some_replaced(void **state)
 {
@@ -244,7 +310,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_nothing_between),    TEST(test_replaced),     TEST(test_some_replaced),
-        TEST(test_replaced_meanwhile), TEST(test_reduce_fails),
+        TEST(test_replaced_meanwhile), TEST(test_reduce_fails), TEST(test_recorded_by_others),
+        TEST(test_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
