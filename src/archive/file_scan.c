@@ -88,6 +88,16 @@ static enum lx_status read_range(struct lx_file_scan *scan, int64_t offset, size
     return LX_OK;
 }
 
+/* The reader begins at the file's end; strict ones look at its first bytes too. */
+static enum lx_status check_front(struct lx_file_scan *scan, struct lx_err *err)
+{
+    char magic[4];
+    LX_TRY(read_at(scan, 0, magic, sizeof magic, err));
+    if (memcmp(magic, "PAR1", sizeof magic) != 0)
+        return lx_err_set(err, LX_E_CORRUPT, "the first bytes are not those of a Parquet file");
+    return LX_OK;
+}
+
 static enum lx_status open_scan(struct lx_file_scan *scan,
                                 const struct lx_file_scan_options *options, struct lx_err *err)
 {
@@ -98,6 +108,8 @@ static enum lx_status open_scan(struct lx_file_scan *scan,
     if (scan->whole && options->size > 0 && options->size <= (int64_t)LX_FILE_SCAN_AT_ONCE)
         LX_TRY(read_range(scan, 0, (size_t)options->size, err));
     LX_TRY(lx_parquet_reader_open(&source, &reader, &scan->reader, err));
+    if (scan->whole)
+        LX_TRY(check_front(scan, err));
     if (options->batch != NULL &&
         (!lx_file_scan_value(scan, "lynex.batch", &batch) || !lx_str_is(batch, options->batch)))
         return lx_err_set(err, LX_E_CONFLICT, "%s is another batch's file", options->key);

@@ -33,7 +33,7 @@ struct lx_mem_bucket {
     size_t late_count;
     lx_mem_hook hook;
     void *hook_context;
-    bool ignore_condition;
+    bool ignore_condition, no_etags;
     uint64_t lag, operations;
 };
 
@@ -138,14 +138,16 @@ static const struct object *visible(const struct lx_mem_bucket *bucket, const ch
     return &bucket->objects[at];
 }
 
-static void describe(const struct object *object, struct lx_object *described)
+static void describe(const struct lx_mem_bucket *bucket, const struct object *object,
+                     struct lx_object *described)
 {
     if (described == NULL)
         return;
     *described = (struct lx_object){.size = (int64_t)object->size,
                                     .frozen = object->frozen,
                                     .modified_ms = (int64_t)object->made_at};
-    snprintf(described->etag, sizeof described->etag, "%016" PRIx64, object->hash);
+    if (!bucket->no_etags)
+        snprintf(described->etag, sizeof described->etag, "%016" PRIx64, object->hash);
 }
 
 /* -- the hook ------------------------------------------------------------------------------ */
@@ -212,7 +214,7 @@ static enum lx_status do_put(struct lx_mem_bucket *bucket, bool if_absent, struc
         free_object(object);
         return LX_E_EXISTS;
     }
-    describe(object, described);
+    describe(bucket, object, described);
     return put_object(bucket, object) ? LX_OK : LX_E_MEMORY;
 }
 
@@ -384,7 +386,7 @@ static enum lx_status mem_get(void *self, const char *key, struct lx_buf *bytes,
         if (status != LX_OK)
             lx_err_set(err, status, "%s: %zu bytes", key, object->size);
         else
-            describe(object, described);
+            describe(client->bucket, object, described);
         if (status == LX_OK && object->size != 0)
             flip_bit(bytes->data + bytes->len - object->size, object->size, flip);
     }
@@ -401,7 +403,7 @@ static enum lx_status mem_head(void *self, const char *key, struct lx_object *de
     const struct object *object = visible(client->bucket, key);
     client->counts.heads++;
     if (object != NULL)
-        describe(object, described);
+        describe(client->bucket, object, described);
     pthread_mutex_unlock(&client->bucket->lock);
     return object != NULL ? LX_OK : absent(key, err);
 }
@@ -450,7 +452,7 @@ static bool next_listed(struct lx_mem_bucket *bucket, const char *prefix, const 
         if (!seen || (after != NULL && strcmp(object->key, after) <= 0))
             continue;
         snprintf(key, LX_MAX_NAME + 1, "%s", object->key);
-        describe(object, described);
+        describe(bucket, object, described);
         any = true;
     }
     pthread_mutex_unlock(&bucket->lock);
@@ -551,6 +553,11 @@ void lx_mem_bucket_hook(struct lx_mem_bucket *bucket, lx_mem_hook hook, void *co
 void lx_mem_bucket_ignore_condition(struct lx_mem_bucket *bucket, bool ignore)
 {
     bucket->ignore_condition = ignore;
+}
+
+void lx_mem_bucket_no_etags(struct lx_mem_bucket *bucket, bool none)
+{
+    bucket->no_etags = none;
 }
 
 void lx_mem_bucket_lag(struct lx_mem_bucket *bucket, uint64_t operations)

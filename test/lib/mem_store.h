@@ -56,6 +56,8 @@ void lx_mem_bucket_destroy(struct lx_mem_bucket *bucket); /* after its clients a
 void lx_mem_bucket_hook(struct lx_mem_bucket *bucket, lx_mem_hook hook, void *context);
 /* A store that takes If-None-Match and ignores it. */
 void lx_mem_bucket_ignore_condition(struct lx_mem_bucket *bucket, bool ignore);
+/* A store that tells no ETags. */
+void lx_mem_bucket_no_etags(struct lx_mem_bucket *bucket, bool none);
 /* An object is only seen by GET, HEAD and LIST once so many further operations began (0: at once).
  * Conditions are always judged by what is there. No real driver may behave so. */
 void lx_mem_bucket_lag(struct lx_mem_bucket *bucket, uint64_t operations);

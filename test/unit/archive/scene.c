@@ -263,6 +263,15 @@ int scene_teardown(void **state)
     return failed ? -1 : 0;
 }
 
+int scene_abandon(void **state)
+{
+    (void)state;
+    close_all();
+    sim_end(&scene.sim);
+    sim_forget_schemas();
+    return 0;
+}
+
 /* -- runs ---------------------------------------------------------------------------------- */
 
 void scene_archive(void)
