@@ -51,6 +51,7 @@ enum lx_status lx_hot_sql_create(const struct lx_hot_sql_options *options,
     hot->client = options->client;
     hot->mutations = options->mutations;
     hot->read_ahead = options->read_ahead;
+    hot->max_block_bytes = options->max_block_bytes;
     hot->clock = options->clock;
     hot->random = options->random;
     hot->cancel = options->cancel;

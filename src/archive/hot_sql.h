@@ -7,6 +7,10 @@
 
 struct lx_hot_sql;
 
+/* One row may take so much of a run's memory, a block of rows too. To be proven, a row is held
+ * three times within half of it: its page, compressed and not, and its values. */
+#define LX_HOT_SQL_ROW_SHARE 7
+
 struct lx_hot_sql_options {
     struct lx_ch *client; /* borrowed */
     const char *database; /* NULL: the user's default */
@@ -17,6 +21,9 @@ struct lx_hot_sql_options {
     /* Rows are received and decoded by a thread of their own, so many bytes of them ahead of their
      * reader (and at least one block); 0: by the reader, as it asks for them. */
     size_t read_ahead;
+    /* Memory of one block of rows; 0: what the client allows. Where rows take more, they are asked
+     * for again, fewer at a time; one that takes more alone cannot be read. */
+    size_t max_block_bytes;
     struct lx_clock clock;
     struct lx_random random;
     const struct lx_cancel *cancel;

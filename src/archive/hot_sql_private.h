@@ -20,8 +20,9 @@ struct lx_hot_sql {
     bool described;
     bool mutations; /* rows leave by ALTER TABLE … DELETE, where masks are not allowed or not wanted
                      */
-    size_t read_ahead; /* bytes of rows that wait for whoever reads them; 0: none do */
-    char *host;        /* of the replica that answered first: all must */
+    size_t read_ahead;      /* bytes of rows that wait for whoever reads them; 0: none do */
+    size_t max_block_bytes; /* of rows; 0: as the client's */
+    char *host;             /* of the replica that answered first: all must */
     /* The table's columns as last described: for the guard over columns added since. */
     struct lx_source_column *columns;
     size_t column_count;
@@ -39,8 +40,27 @@ struct lx_hot_stream {
     struct lx_ch_type time_type;
     size_t time_field; /* SIZE_MAX in a stream of hashes */
     bool has_unreadable, has_compare;
+    struct lx_cancel cancel;     /* asked when the stream ends: nobody waits for what still comes */
     struct lx_read_ahead *ahead; /* of rows: what was taken out of the result */
+    /* Of rows, for asking again (hot_sql_again.c): */
+    char *sql;         /* the query, from the first row on */
+    size_t from_at;    /* where its FROM stands */
+    int64_t rows;      /* that were taken, with the sums of their hashes */
+    uint64_t sum, xor; /* … */
+    int64_t began_at;  /* rows before the answer that is read */
+    int64_t until;     /* the answer is of a stretch before this row; 0: of all that is left */
+    int64_t stretch;   /* rows that the last stretch was to have; 0: there was none */
+    int64_t small;     /* rows of a block there */
 };
+
+/* Begins with the first row: a query of rows or of hashes (hot_sql_again.c). */
+LX_MUST_CHECK enum lx_status lx_hot_sql_start(struct lx_hot_stream *stream, const char *purpose,
+                                              const char *sql, struct lx_err *err);
+/* The next block of rows; NULL after the last. Where a block is too large for memory, the rest is
+ * asked for again, in smaller ones. What came must be told by lx_hot_sql_took. */
+LX_MUST_CHECK enum lx_status lx_hot_sql_next_block(struct lx_hot_stream *stream,
+                                                   struct lx_ch_block **block, struct lx_err *err);
+void lx_hot_sql_took(struct lx_hot_stream *stream, const uint64_t *hashes, int64_t rows);
 
 /* Rows of a stream (hot_sql_rows.c): begins to read ahead; frees what was read. */
 LX_MUST_CHECK enum lx_status

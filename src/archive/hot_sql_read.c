@@ -4,18 +4,18 @@
 
 #include "base/alloc.h"
 
-#include <stdio.h>
-
 void lx_hot_sql_end(void *self, struct lx_hot_stream *stream)
 {
     (void)self;
     if (stream == NULL)
         return;
+    lx_cancel_ask(&stream->cancel);
     lx_hot_sql_free_rows(stream); /* the thread reads from the result */
     lx_ch_result_free(stream->result);
     for (size_t i = 0; i < stream->part_count; i++)
         lx_free(stream->parts[i]);
     lx_free(stream->parts);
+    lx_free(stream->sql);
     lx_ch_type_free(&stream->time_type);
     lx_free(stream);
 }
@@ -34,6 +34,7 @@ static enum lx_status new_stream(struct lx_hot_sql *hot, const struct lx_hot_rea
     struct lx_hot_stream *stream = lx_calloc(1, sizeof *stream);
     if (stream == NULL)
         return lx_err_memory(err);
+    stream->hot = hot;
     stream->schema = read->schema;
     stream->time_field = find_field(read->schema, hot->time_column);
     stream->parts = lx_calloc(read->part_count, sizeof *stream->parts);
@@ -86,29 +87,6 @@ static enum lx_status add_where(const struct lx_hot_sql *hot, const struct lx_ho
                          (unsigned long long)read->hash_from, (unsigned long long)read->hash_to);
 }
 
-/* One thread, so that a part's rows come in the part's order and parts one after the other: files
- * have the table's sort order, and the same part gives the same file. */
-static const struct lx_ch_setting read_settings[] = {
-    {"max_threads", "1"},
-    {"max_block_size", "65409"},
-    {"preferred_block_size_bytes", "4194304"}, /* blocks of a few MiB cost least on both sides */
-};
-
-static enum lx_status start(struct lx_hot_sql *hot, const char *purpose, struct lx_buf *sql,
-                            struct lx_hot_stream *stream, struct lx_err *err)
-{
-    char id[64];
-    lx_hot_sql_query_id(hot, purpose, id);
-    struct lx_ch_query query = {
-        .sql = lx_buf_cstr(sql),
-        .query_id = id,
-        .wishes = read_settings,
-        .wish_count = sizeof read_settings / sizeof read_settings[0],
-    };
-    enum lx_status status = lx_ch_select(hot->client, &query, &stream->result, err);
-    return lx_hot_sql_explain(hot, status, "reading", err);
-}
-
 enum lx_status lx_hot_sql_read(void *self, const struct lx_hot_read *read,
                                struct lx_hot_stream **out, struct lx_err *err)
 {
@@ -124,12 +102,17 @@ enum lx_status lx_hot_sql_read(void *self, const struct lx_hot_read *read,
     if (status == LX_OK)
         status = lx_row_schema_hash_sql(read->schema, &sql);
     if (status == LX_OK)
+        status = lx_buf_text(&sql, " AS _lynex_h");
+    stream->from_at = sql.len;
+    if (status == LX_OK)
         status = add_where(hot, read, &sql);
+    if (status == LX_OK)
+        stream->sql = (char *)lx_buf_take(&sql, NULL);
     status = status != LX_OK ? lx_err_set(err, status,
                                           "the query for %zu parts and %zu columns is "
                                           "too long",
                                           read->part_count, read->schema->field_count)
-                             : start(hot, "read", &sql, stream, err);
+                             : lx_hot_sql_start(stream, "read", stream->sql, err);
     lx_buf_free(&sql);
     if (status == LX_OK)
         status = lx_hot_sql_start_rows(hot, stream, err);
@@ -174,7 +157,7 @@ enum lx_status lx_hot_sql_hashes(void *self, const struct lx_hot_read *read,
         status = add_where(hot, read, &sql);
     status = status != LX_OK
                  ? lx_err_set(err, status, "the query for %zu parts is too long", read->part_count)
-                 : start(hot, "compare", &sql, stream, err);
+                 : lx_hot_sql_start(stream, "compare", lx_buf_cstr(&sql), err);
     lx_buf_free(&sql);
     if (status != LX_OK) {
         lx_hot_sql_end(hot, stream);

@@ -186,16 +186,16 @@ static void swap_columns(struct lx_column *a, struct lx_column *b)
 }
 
 /* The next block of the result; no rows: its end. */
-static enum lx_status take_block(const struct lx_hot_stream *stream, struct taken *taken,
+static enum lx_status take_block(struct lx_hot_stream *stream, struct taken *taken,
                                  struct lx_err *err)
 {
     struct lx_ch_block *block = NULL;
     size_t fields = stream->schema->field_count;
-    enum lx_status status = lx_ch_next(stream->result, &block, err);
+    enum lx_status status = lx_hot_sql_next_block(stream, &block, err);
     taken->rows = (struct lx_hot_rows){.unreadable_row = -1};
     taken->bytes = 0;
     if (status != LX_OK)
-        return lx_hot_sql_explain(stream->hot, status, "reading", err);
+        return status;
     if (block == NULL)
         return LX_OK;
     LX_TRY(check_block(stream, block, fields + stream->has_unreadable + 2, err));
@@ -221,6 +221,7 @@ static enum lx_status take_block(const struct lx_hot_stream *stream, struct take
     taken->rows.hashes = (const uint64_t *)(const void *)taken->columns[fields].values;
     taken->rows.part_of = taken->part_of;
     taken->rows.seconds = taken->seconds;
+    lx_hot_sql_took(stream, taken->rows.hashes, taken->rows.rows);
     return LX_OK;
 }
 
@@ -289,7 +290,6 @@ enum lx_status lx_hot_sql_start_rows(struct lx_hot_sql *hot, struct lx_hot_strea
     struct lx_read_ahead *ahead = lx_calloc(1, sizeof *ahead);
     if (ahead == NULL)
         return lx_err_memory(err);
-    stream->hot = hot;
     stream->ahead = ahead;
     ahead->stream = stream;
     ahead->most_bytes = hot->read_ahead;
@@ -303,7 +303,7 @@ enum lx_status lx_hot_sql_start_rows(struct lx_hot_sql *hot, struct lx_hot_strea
     return LX_OK;
 }
 
-/* The thread is within the client until its next block came, or the run was cancelled. */
+/* The thread is within the client until its next block came, or the stream was cancelled. */
 static void stop_thread(struct lx_read_ahead *ahead)
 {
     if (!ahead->running)

@@ -240,6 +240,7 @@ enum lx_status lx_ch_begin(struct lx_ch *client, const struct lx_ch_query *query
         .query_id = query_id,
         .settings = list,
         .timeout_ms = query->timeout_ms,
+        .cancel = query->cancel,
         .select = select,
     };
     enum lx_status status;

@@ -9,8 +9,9 @@ struct lx_ch_call {
     const char *sql, *query_id;
     const struct lx_ch_setting *settings; /* pinned ones and wishes included */
     size_t setting_count;
-    int timeout_ms; /* 0: none */
-    bool select;    /* a question: harmless to send twice, and its answer is wanted */
+    int timeout_ms;                 /* 0: none */
+    const struct lx_cancel *cancel; /* besides the client's; outlives the stream; may be NULL */
+    bool select; /* a question: harmless to send twice, and its answer is wanted */
 };
 
 struct lx_ch_driver {

@@ -429,6 +429,7 @@ static enum lx_status begin_embedded(void *self, const struct lx_ch_call *call, 
     if (fresh == NULL)
         return lx_err_memory(err);
     fresh->engine = engine;
+    fresh->cancel = call->cancel;
     snprintf(fresh->query_id, sizeof fresh->query_id, "%s", call->query_id);
     enum lx_status status = take_connection(engine, &fresh->connection, err);
     if (status == LX_OK)
@@ -453,7 +454,7 @@ static enum lx_status fetch(struct lx_ch_embedded_stream *stream, struct lx_err 
     stream->pos = 0;
     if (stream->source == NULL || stream->ended)
         return LX_OK;
-    if (lx_cancel_asked(engine->cancel))
+    if (lx_cancel_asked(engine->cancel) || lx_cancel_asked(stream->cancel))
         return lx_err_set(err, LX_E_CANCELLED, "%s: interrupted", engine->where);
     stream->chunk = engine->lib.stream_fetch(*stream->connection->handle, stream->source);
     if (stream->chunk == NULL)

@@ -41,7 +41,8 @@ struct lx_ch_embedded_stream {
     struct lx_ch_connection *connection;
     struct chdb_result *source; /* of a streamed answer; NULL: it came whole, as one chunk */
     struct chdb_result *chunk;
-    size_t pos; /* within the chunk */
+    const struct lx_cancel *cancel; /* besides the engine's */
+    size_t pos;                     /* within the chunk */
     bool ended;
     char query_id[LX_CH_MAX_QUERY_ID];
 };

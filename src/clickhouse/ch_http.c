@@ -168,7 +168,8 @@ static enum lx_status send_request(struct lx_ch_http *http, struct lx_http_reque
     for (unsigned try = 1;; try++, wait *= 2) {
         enum lx_status status = lx_http_begin(http->net, request, response, err);
         bool again = (status == LX_E_NETWORK || status == LX_E_TIMEOUT) && !request->trace->sent &&
-                     try < LX_CH_CONNECT_TRIES && !lx_cancel_asked(http->cancel);
+                     try < LX_CH_CONNECT_TRIES && !lx_cancel_asked(http->cancel) &&
+                     !lx_cancel_asked(request->cancel);
         if (!again)
             return status;
         lx_err_clear(err);
@@ -198,6 +199,7 @@ static enum lx_status exchange(struct lx_ch_http *http, const struct lx_ch_call 
         .timeout_ms = call->timeout_ms,
         /* A statement with a time limit of its own may be silent for that long. */
         .idle_timeout_ms = call->timeout_ms > http->idle_ms ? -1 : http->idle_ms,
+        .cancel = call->cancel,
         .trace = &stream->trace,
     };
     status = send_request(http, &request, &stream->response, err);

@@ -142,6 +142,7 @@ static enum lx_status read_block(struct lx_ch_native *native, struct lx_err *err
     native->rows_before += native->block.rows;
     native->block.rows = 0;
     native->used = 0;
+    native->rows_now = rows;
     for (size_t i = 0; i < columns; i++) {
         LX_TRY(first ? first_header(native, i, err) : later_header(native, i, err));
         if (rows == 0)

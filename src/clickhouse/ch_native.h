@@ -23,9 +23,10 @@ struct lx_ch_native {
     size_t max_block_bytes;
     struct lx_ch_block block;
     struct lx_ch_type *types;
-    size_t *heaps; /* text bytes of each column in the last block: what to expect of the next */
-    bool started;  /* the columns are known */
-    size_t used;   /* bytes of the block that is being read */
+    size_t *heaps;   /* text bytes of each column in the last block: what to expect of the next */
+    bool started;    /* the columns are known */
+    size_t used;     /* bytes of the block that is being read */
+    size_t rows_now; /* of it, or of the one that could not be read */
     struct lx_buf scratch, flags;
     int64_t rows_before; /* in earlier blocks: for messages */
 };

@@ -80,7 +80,9 @@ enum lx_status lx_ch_select(struct lx_ch *client, const struct lx_ch_query *quer
         lx_ch_result_free(fresh);
         return status;
     }
-    lx_ch_native_init(&fresh->native, &fresh->reader, client->max_block_bytes);
+    lx_ch_native_init(&fresh->native, &fresh->reader,
+                      query->max_block_bytes != 0 ? query->max_block_bytes
+                                                  : client->max_block_bytes);
     *result = fresh;
     return LX_OK;
 }
@@ -125,6 +127,11 @@ enum lx_status lx_ch_next(struct lx_ch_result *result, struct lx_ch_block **bloc
     }
     *block = next;
     return LX_OK;
+}
+
+int64_t lx_ch_failed_rows(const struct lx_ch_result *result)
+{
+    return result->failure.status == LX_E_LIMIT ? (int64_t)result->native.rows_now : 0;
 }
 
 void lx_ch_result_free(struct lx_ch_result *result)

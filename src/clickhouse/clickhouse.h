@@ -197,10 +197,13 @@ struct lx_ch_query {
      * constraints forbid it) is said once and left out from then on. */
     const struct lx_ch_setting *wishes;
     size_t wish_count;
-    int timeout_ms; /* for the whole query, which may be silent all that time;
-                       0: only the idle timeout */
-    bool no_pinned; /* leaves the pinned settings out: never for a question whose
-                       answer counts */
+    int timeout_ms;                 /* for the whole query, which may be silent all that time;
+                                       0: only the idle timeout */
+    size_t max_block_bytes;         /* memory of one block; 0: as the client has it */
+    const struct lx_cancel *cancel; /* besides the client's, until the answer has ended; may be
+                                       NULL. An embedded engine looks between two pieces. */
+    bool no_pinned;                 /* leaves the pinned settings out: never for a question whose
+                                       answer counts */
 };
 
 struct lx_ch_column {
@@ -225,6 +228,8 @@ LX_MUST_CHECK enum lx_status lx_ch_select(struct lx_ch *client, const struct lx_
  * lx_column_init it) to keep them. */
 LX_MUST_CHECK enum lx_status lx_ch_next(struct lx_ch_result *result, struct lx_ch_block **block,
                                         struct lx_err *err);
+/* After LX_E_LIMIT: rows of the block that was too large; 0 where no block was. */
+int64_t lx_ch_failed_rows(const struct lx_ch_result *result);
 /* Ends it, whether or not it was read to the end. NULL is fine. */
 void lx_ch_result_free(struct lx_ch_result *result);
 

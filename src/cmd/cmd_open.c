@@ -196,6 +196,7 @@ enum lx_status lx_cmd_open_clickhouse(struct lx_cmd *cmd, struct lx_err *err)
         .table = cmd->table,
         .time_column = c->time_column,
         .mutations = c->delete_mode == LX_SET_DELETE_MUTATION,
+        .max_block_bytes = (size_t)c->memory / LX_HOT_SQL_ROW_SHARE,
         .read_ahead = lx_cmd_threads(c) > 1 ? (size_t)c->memory / READ_AHEAD_SHARE : 0,
         .clock = cmd->clock,
         .random = cmd->random,

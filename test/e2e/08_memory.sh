@@ -31,11 +31,59 @@ sql "INSERT INTO prod.events (event_id, project_id, type, timestamp, body) SELEC
 sql "OPTIMIZE TABLE prod.events FINAL"
 measured >> "$T/lines"
 equal "rows with bodies of 20 MB are archived" 20 "$(sql "SELECT countIf(length(body) = 20000000) FROM deltaLakeLocal('$T/archive')")"
+
+# Twelve rows of 20 MB one behind the other, in each of two parts: more than a block may take. What is left is asked
+# for again in smaller blocks, and all rows come once, in the table's order.
+sql "CREATE TABLE prod.wide (id UInt64, at DateTime('UTC'), body String) ENGINE = MergeTree ORDER BY id"
+sql "SYSTEM STOP MERGES prod.wide"
+sql "CREATE TABLE prod.wide_before AS prod.wide"
+for part in 1 2; do
+    sql "INSERT INTO prod.wide_before SELECT $part * 100000 + number AS id, toDateTime('$TODAY', 'UTC') - toIntervalDay(60) + id % 3600,
+        if(number BETWEEN 9000 * $part AND 9000 * $part + 11, repeat(repeat(toString(id), 1000), intDiv(20000, length(toString(id)))), hex(id))
+        FROM numbers(20000) SETTINGS max_insert_threads = 1, max_block_size = 1000, min_insert_block_size_rows = 20000, min_insert_block_size_bytes = 0"
+done
+sql "ALTER TABLE prod.wide ATTACH PARTITION ID 'all' FROM prod.wide_before"
+equal "two parts of wide rows" "2	24" "$(sql "SELECT uniq(_part), countIf(length(body) > 19000000) FROM prod.wide")"
+proxy_start wide "$CH_PORT"
+SETTINGS+=(ARCHIVE_TABLE=wide ARCHIVE_TIME_COLUMN=at "CLICKHOUSE_URL=http://127.0.0.1:$PROXY_PORT")
+wide() { # WHAT RULE…
+    local what=$1
+    shift
+    SETTINGS+=("ARCHIVE_URL=file://$T/wide${#SETTINGS[@]}")
+    faults "$PROXY_PORT" "$@"
+    measured >> "$T/lines"
+    [ "$(exchanges "$PROXY_PORT" | grep -c query_id=lynex-place)" -gt 0 ] && pass "$what: asked for again" ||
+        fail "$what: asked for again" "$(exchanges "$PROXY_PORT" | cut -c1-100)"
+    equal "$what: the same rows" "$(sql "SELECT count(), sum(cityHash64(id, at, body)) FROM prod.wide_before")" \
+        "$(sql "SELECT count(), sum(cityHash64(toUInt64(id), toDateTime(at, 'UTC'), body)) FROM deltaLakeLocal('${SETTINGS[-1]#*file://}')")"
+    equal "$what: all have left" 0 "$(sql "SELECT count() FROM prod.wide")"
+    sql "ALTER TABLE prod.wide ATTACH PARTITION ID 'all' FROM prod.wide_before"
+}
+wide "wide rows"
+equal "wide rows: in the table's order" "$(seq 100000 119999; seq 200000 219999)" \
+    "$(sql "SELECT id FROM deltaLakeLocal('${SETTINGS[-1]#*file://}') SETTINGS max_threads = 1, input_format_parquet_preserve_order = 1")"
+SETTINGS+=(ARCHIVE_THREADS=1)
+wide "wide rows, one thread"
+wide "a rest that is not the rest" 'POST query_id=lynex-read body="OFFSET \d" nth=1 rewrite find="OFFSET \d+" put="OFFSET 5"'
+equal "a rest that is not the rest: was met" 1 "$(fault_hits "$PROXY_PORT")"
+
 while read -r status mib cpu; do
     status_is "exits 0" 0 "$status"
     at_most "peak memory in MiB" 320 "$mib"
     echo "# CPU $cpu s"
 done < "$T/lines"
+
+# A row that is too large alone.
+sql "TRUNCATE TABLE prod.wide"
+sql "INSERT INTO prod.wide SELECT number, toDateTime('$TODAY', 'UTC') - toIntervalDay(60), repeat(repeat('x', 1000), number = 1 ? 40000 : 30000) FROM numbers(2)"
+too_large() { lynex archive --archive-url "file://$T/too_large" "$@" 2>&1; }
+out=$(too_large); status_is "a row that is too large: exits 1" 1 $? "$out"
+contains "a row that is too large: what and where" "one row is too large, row 2 of what is read of the part all_" "$out"
+contains "a row that is too large: the column" "column body" "$out"
+contains "a row that is too large: what to do" "ARCHIVE_MEMORY_MB must be 7 times what the largest row takes" "$out"
+equal "a row that is too large: stays, and what is beside it" 2 "$(sql "SELECT count() FROM prod.wide")"
+out=$(too_large --archive-memory-mb 280); status_is "seven times its size: exits 0" 0 $? "$out"
+equal "seven times its size: is archived" "2	70000000" "$(sql "SELECT count(), sum(length(body)) FROM deltaLakeLocal('$T/too_large')")"
 python3 - "$T/report.json" <<'PY' | sed 's/^/# /'
 import json, sys
 r = json.load(open(sys.argv[1]))

@@ -1,0 +1,249 @@
+/* A stream of rows whose blocks get too large for memory: the rest is asked for again, from the
+ * first row that was not taken, in smaller blocks.
+ *
+ * ClickHouse cuts blocks by the size that it expects rows to have, so that large rows among small
+ * ones come many at a time. What follows such a block is read in small blocks for a stretch, then
+ * in usual ones again; should that fail once more, the next stretch is twice as long, so that the
+ * rows before (the server reads what an OFFSET skips) are read over but a few times.
+ *
+ * One thread on the server gives the same rows in the same order. That is not believed: where a
+ * stream was asked for again, count and sums of all its rows must in the end be those that one
+ * question finds, or they were not these rows, each once. */
+#include "archive/hot_sql_private.h"
+
+#include "base/alloc.h"
+
+#include <stdio.h>
+
+#define USUAL_ROWS 65409 /* of a block */
+#define FEWER 16         /* a block that was too large has so many times the rows of the next */
+/* Around the query's own text: it has room for more in what ClickHouse takes. */
+#define MORE_TEXT (4 * LX_KIB)
+
+/* One thread, so that a part's rows come in the part's order and parts one after the other: files
+ * have the table's sort order, and the same part gives the same file. */
+static enum lx_status start(struct lx_hot_stream *stream, const char *purpose, const char *sql,
+                            int64_t block_rows, struct lx_err *err)
+{
+    struct lx_hot_sql *hot = stream->hot;
+    char id[64], rows[24];
+    snprintf(rows, sizeof rows, "%lld", (long long)block_rows);
+    const struct lx_ch_setting wishes[] = {
+        {"max_threads", "1"},
+        {"max_block_size", rows},
+        {"preferred_block_size_bytes",
+         "4194304"}, /* blocks of a few MiB cost least on both sides */
+    };
+    lx_hot_sql_query_id(hot, purpose, id);
+    const struct lx_ch_query query = {
+        .sql = sql,
+        .query_id = id,
+        .wishes = wishes,
+        .wish_count = sizeof wishes / sizeof wishes[0],
+        .max_block_bytes = hot->max_block_bytes,
+        .cancel = &stream->cancel,
+    };
+    enum lx_status status = lx_ch_select(hot->client, &query, &stream->result, err);
+    return lx_hot_sql_explain(hot, status, "reading", err);
+}
+
+enum lx_status lx_hot_sql_start(struct lx_hot_stream *stream, const char *purpose, const char *sql,
+                                struct lx_err *err)
+{
+    return start(stream, purpose, sql, USUAL_ROWS, err);
+}
+
+/* Where the first row lies that was not taken: the part's index, and the row's number in it. */
+static enum lx_status find_next_row(struct lx_hot_stream *stream, size_t *part, uint64_t *row,
+                                    struct lx_err *err)
+{
+    struct lx_hot_sql *hot = stream->hot;
+    struct lx_buf sql = LX_BUF(LX_SQL_MAX_TEXT + MORE_TEXT);
+    struct lx_ch_table answer = {0};
+    const struct lx_ch_setting wish = {"max_threads", "1"};
+    char id[64];
+    lx_hot_sql_query_id(hot, "place", id);
+    enum lx_status status =
+        lx_buf_printf(&sql, "SELECT toString(_part), toUInt64(_part_offset)%s LIMIT 1 OFFSET %lld",
+                      stream->sql + stream->from_at, (long long)stream->rows);
+    if (status != LX_OK) {
+        lx_buf_free(&sql);
+        return lx_err_memory(err);
+    }
+    const struct lx_ch_query query = {.sql = lx_buf_cstr(&sql),
+                                      .query_id = id,
+                                      .wishes = &wish,
+                                      .wish_count = 1,
+                                      .cancel = &stream->cancel};
+    status = lx_ch_query_all(hot->client, &query, 1, &answer, err);
+    if (status == LX_OK)
+        status = lx_ch_table_check(&answer, "tu", err);
+    if (status != LX_OK) {
+        status = lx_hot_sql_explain(hot, status, "reading", err);
+    } else {
+        for (*part = 0; answer.block.rows == 1 && *part < stream->part_count; ++*part)
+            if (lx_str_is(lx_ch_text(&answer, 0, 0), stream->parts[*part]))
+                break;
+        if (answer.block.rows == 1 && *part < stream->part_count)
+            *row = lx_ch_u64(&answer, 1, 0);
+        else
+            status = lx_err_set(err, LX_E_AGAIN, "rows of %s went away while they were read",
+                                lx_buf_cstr(&hot->target));
+    }
+    lx_ch_table_free(&answer);
+    lx_buf_free(&sql);
+    return status;
+}
+
+/* The rest: all of it, or a stretch within one part, which the server finds by the row's number. It
+ * would read over all rows before an OFFSET in small blocks, too. */
+static enum lx_status add_rest(struct lx_hot_stream *stream, struct lx_buf *sql, struct lx_err *err)
+{
+    size_t part = 0;
+    uint64_t row = 0;
+    enum lx_status status = lx_buf_text(sql, stream->sql);
+    if (stream->until == 0) {
+        if (status == LX_OK)
+            status = lx_buf_printf(sql, " LIMIT %lld OFFSET %lld", (long long)INT64_MAX,
+                                   (long long)stream->rows);
+        return status == LX_OK ? LX_OK : lx_err_memory(err);
+    }
+    LX_TRY(find_next_row(stream, &part, &row, err));
+    const char *name = stream->parts[part];
+    if (status == LX_OK)
+        status = lx_buf_text(sql, " AND ");
+    if (status == LX_OK)
+        status = lx_hot_sql_parts_in(&name, 1, sql);
+    if (status == LX_OK)
+        status = lx_buf_printf(sql, " AND _part_offset >= %llu LIMIT %lld", (unsigned long long)row,
+                               (long long)(stream->until - stream->rows));
+    return status == LX_OK ? LX_OK : lx_err_memory(err);
+}
+
+static enum lx_status start_again(struct lx_hot_stream *stream, struct lx_err *err)
+{
+    struct lx_buf sql = LX_BUF(LX_SQL_MAX_TEXT + MORE_TEXT);
+    lx_ch_result_free(stream->result);
+    stream->result = NULL;
+    enum lx_status status = add_rest(stream, &sql, err);
+    if (status == LX_OK)
+        status = start(stream, "read", lx_buf_cstr(&sql),
+                       stream->until != 0 ? stream->small : USUAL_ROWS, err);
+    stream->began_at = stream->rows;
+    lx_buf_free(&sql);
+    return status;
+}
+
+/* A block of `rows` rows was too large. False: smaller ones cannot be had. */
+static bool make_smaller(struct lx_hot_stream *stream, int64_t rows)
+{
+    bool usual = stream->until == 0;
+    if (rows <= 1 || (!usual && stream->small == 1))
+        return false;
+    if (usual) {
+        stream->stretch = stream->stretch * 2 > rows ? stream->stretch * 2 : rows;
+        stream->until = stream->rows + stream->stretch;
+    } else if (rows > stream->small) {
+        rows = stream->small; /* the server gave more than it was asked for */
+    }
+    rows = rows / FEWER > 1 ? rows / FEWER : 1;
+    if (stream->small == 0 || rows < stream->small)
+        stream->small = rows;
+    return true;
+}
+
+static void explain_large(const struct lx_hot_stream *stream, int64_t rows, struct lx_err *err)
+{
+    char others[40] = "";
+    if (stream->part_count > 1)
+        snprintf(others, sizeof others, " and %zu more", stream->part_count - 1);
+    if (rows != 1) {
+        lx_err_context(err, "%lld rows came in one block, %lld were asked for", (long long)rows,
+                       (long long)(stream->until != 0 ? stream->small : USUAL_ROWS));
+        return;
+    }
+    lx_err_context(err, "one row is too large, row %lld of what is read of the part %s%s",
+                   (long long)stream->rows + 1, stream->parts[0], others);
+    err->hint[0] = 0; /* the client's knows nothing of rows */
+    lx_err_hint(
+        err,
+        "nothing of this batch was archived or deleted. Give more memory: ARCHIVE_MEMORY_MB "
+        "must be %d times what the largest row takes; or shorten or delete that row",
+        LX_HOT_SQL_ROW_SHARE);
+}
+
+/* Are the rows that were taken those of the query, each once? */
+static enum lx_status compare_sums(struct lx_hot_stream *stream, struct lx_err *err)
+{
+    struct lx_hot_sql *hot = stream->hot;
+    struct lx_buf sql = LX_BUF(LX_SQL_MAX_TEXT + MORE_TEXT);
+    struct lx_ch_table answer = {0};
+    char id[64];
+    lx_hot_sql_query_id(hot, "sums", id);
+    enum lx_status status = lx_buf_printf(
+        &sql, "SELECT toUInt64(count()), sum(_lynex_h), groupBitXor(_lynex_h) FROM (%s)",
+        stream->sql);
+    if (status != LX_OK) {
+        lx_err_memory(err);
+        goto done;
+    }
+    const struct lx_ch_query query = {
+        .sql = lx_buf_cstr(&sql), .query_id = id, .cancel = &stream->cancel};
+    status = lx_ch_query_all(hot->client, &query, 1, &answer, err);
+    if (status == LX_OK)
+        status = lx_ch_table_check(&answer, "uuu", err);
+    if (status != LX_OK) {
+        status = lx_hot_sql_explain(hot, status, "comparing rows of", err);
+    } else if (answer.block.rows != 1 || lx_ch_u64(&answer, 0, 0) != (uint64_t)stream->rows ||
+               lx_ch_u64(&answer, 1, 0) != stream->sum || lx_ch_u64(&answer, 2, 0) != stream->xor) {
+        status = lx_err_set(err, LX_E_AGAIN,
+                            "%lld rows were read in several answers, and they are not those that "
+                            "%s holds",
+                            (long long)stream->rows, lx_buf_cstr(&hot->target));
+    }
+done:
+    lx_ch_table_free(&answer);
+    lx_buf_free(&sql);
+    return status;
+}
+
+enum lx_status lx_hot_sql_next_block(struct lx_hot_stream *stream, struct lx_ch_block **block,
+                                     struct lx_err *err)
+{
+    for (;;) {
+        struct lx_err failure = LX_ERR_INIT;
+        enum lx_status status = lx_ch_next(stream->result, block, &failure);
+        if (status == LX_OK && *block != NULL)
+            return LX_OK;
+        if (status == LX_OK && stream->until == 0)
+            return stream->stretch != 0 ? compare_sums(stream, err) : LX_OK;
+        if (status == LX_OK && stream->rows == stream->began_at)
+            return lx_err_set(err, LX_E_AGAIN, "rows of %s went away while they were read",
+                              lx_buf_cstr(&stream->hot->target));
+        if (status == LX_OK) {
+            stream->until = 0; /* the stretch has ended, or its part */
+        } else {
+            int64_t rows = status == LX_E_LIMIT ? lx_ch_failed_rows(stream->result) : 0;
+            if (rows == 0 || !make_smaller(stream, rows)) {
+                if (rows != 0)
+                    explain_large(stream, rows, &failure);
+                if (err != NULL)
+                    *err = failure;
+                return lx_hot_sql_explain(stream->hot, status, "reading", err);
+            }
+        }
+        LX_TRY(start_again(stream, err));
+    }
+}
+
+void lx_hot_sql_took(struct lx_hot_stream *stream, const uint64_t *hashes, int64_t rows)
+{
+    uint64_t sum = 0, xor = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        sum += hashes[i];
+        xor ^= hashes[i];
+    }
+    stream->rows += rows;
+    stream->sum += sum;
+    stream->xor ^= xor;
+}
