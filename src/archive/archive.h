@@ -117,7 +117,7 @@ struct lx_archive_options {
 
     struct lx_pool *pool; /* may be NULL */
     /* Threads that store and prove files while the next rows are read and encoded; 0: the run's own
-     * thread does each in turn. */
+     * thread does each in turn; LX_TASKS_LAZY: it does each when it can wait no longer. */
     size_t background;
     /* Batches that may be under way at once: the next is read while those before it are not
      * committed yet; 0 and 1: one after the other. */

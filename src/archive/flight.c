@@ -86,10 +86,6 @@ static bool is_ready(const struct lx_batch *batch)
 
 enum lx_status lx_flight_poll(struct lx_flight *flight, struct lx_err *err)
 {
-    /* Without threads nothing gets ready meanwhile: two under way then mean that the next batch is
-     * read to its end before this one is committed, as happens where the store is slow. */
-    if (flight->run->tasks == NULL && flight->most == 2)
-        return LX_OK;
     while (flight->count > 1 && is_ready(flight->batches[0]))
         LX_TRY(land_first(flight, err));
     return LX_OK;

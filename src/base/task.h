@@ -1,7 +1,8 @@
 /* task.h: work that goes on in the background, by a fixed set of threads, and is waited for.
  *
- * Tasks begin in the order in which they were started. Without threads (NULL, or 0) each is done
- * within lx_task_start, by the caller: the same work in a fixed order, for simulations.
+ * Tasks begin in the order in which they were started. Without threads each is done by the caller,
+ * the same work in a fixed order, for simulations: within lx_task_start (NULL, or 0 threads), or as
+ * late as can be, when it is waited for (LX_TASKS_LAZY).
  *
  * Thread rule: one thread starts tasks and waits for them; what a task writes may be read once it
  * is known to be done. */
@@ -12,8 +13,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define LX_TASKS_MAX_THREADS 64
+#define LX_TASKS_LAZY SIZE_MAX /* in place of a number of threads */
 
 struct lx_tasks;
 

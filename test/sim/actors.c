@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/civil.h"
+#include "base/task.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -219,6 +220,7 @@ static void choose_options(struct sim_actor *actor, bool final)
     struct sim *sim = actor->sim;
     struct sim_rng *rng = &sim->rng;
     struct lx_archive_options *o = &actor->options;
+    size_t way = (size_t)(sim->seed + (uint64_t)actor->number) % 3;
     *o = (struct lx_archive_options){
         .hot = {&sim_hot_ops, actor},
         .shard = "0",
@@ -233,7 +235,8 @@ static void choose_options(struct sim_actor *actor, bool final)
         .max_delete_rows = sim_chance(rng, 5) ? 1 + sim_below(rng, 5) : 0,
         .file_bytes = LX_MIB,
         .memory_bytes = 8 * LX_MIB,
-        .flight = 1 + (size_t)(sim->seed + (uint64_t)actor->number) % 3,
+        .flight = 1 + way,
+        .background = way == 1 ? LX_TASKS_LAZY : 0, /* as where the store is slow, or fast */
         .delete_wait_ms = 20000,
         .ttl_margin_days = sim_below(rng, 4),
         .profile = LX_PARQUET_COMPACT,

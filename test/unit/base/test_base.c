@@ -218,8 +218,8 @@ static void test_tasks(void **state)
     (void)state;
     enum { COUNT = 500 };
     static struct number numbers[COUNT];
-    const size_t threads[] = {0, 1, 3};
-    for (size_t t = 0; t < 3; t++) {
+    const size_t threads[] = {0, 1, 3, LX_TASKS_LAZY};
+    for (size_t t = 0; t < 4; t++) {
         struct lx_tasks *tasks = NULL;
         struct lx_err err = LX_ERR_INIT;
         assert_int_equal(lx_tasks_create(threads[t], &tasks, &err), LX_OK);
@@ -228,6 +228,14 @@ static void test_tasks(void **state)
             lx_task_start(tasks, &numbers[i].task);
             if (threads[t] == 0) /* at once, by the caller */
                 assert_int_equal(numbers[i].made, i * 2);
+            if (threads[t] == LX_TASKS_LAZY)
+                assert_int_equal(numbers[i].made, -1);
+        }
+        if (threads[t] == LX_TASKS_LAZY) { /* what is waited for, and what came before it */
+            lx_task_wait(tasks, &numbers[9].task);
+            assert_int_equal(numbers[0].made, 0);
+            assert_false(lx_task_done(tasks, &numbers[10].task));
+            assert_int_equal(numbers[10].made, -1);
         }
         for (int i = 0; i < COUNT; i++) {
             lx_task_wait(tasks, &numbers[i].task);
