@@ -134,23 +134,42 @@ static void test_guard_without_answer(void **state)
     untouched();
 }
 
+/* A patch changes a value under the part's name. */
+static void change(size_t part)
+{
+    struct sim_world *world = &scene.sim.world;
+    struct sim_row *row = &scene_part(part)->rows[0];
+    sim_list_add(&world->replaced, sim_pack(row));
+    row->value += 10;
+    sim_part_changed(scene_part(part));
+    world->ever[row->uid].content = sim_pack(row);
+    sim_list_add(&world->all_versions, sim_pack(row));
+}
+
 static void test_guard_says_no(void **state)
 {
     (void)state;
-    struct sim_world *world = &scene.sim.world;
-    /* A patch changes a value under the part's name; another part grows in the table's place. */
-    for (size_t i = 0; i < 4; i++) {
-        struct sim_row *row = &scene_part(i)->rows[0];
-        sim_list_add(&world->replaced, sim_pack(row));
-        row->value += 10;
-        sim_part_changed(scene_part(i));
-        world->ever[row->uid].content = sim_pack(row);
-        sim_list_add(&world->all_versions, sim_pack(row));
-    }
+    for (size_t i = 0; i < 4; i++)
+        change(i);
     assert_status(WHOLE, LX_OK, &err);
     assert_status(MASK, LX_OK, &err);
     assert_false(scene.report.delete_refused);
     untouched();
+}
+
+/* Of two parts one is as it was archived: that one goes. */
+static void test_guard_says_no_to_one(void **state)
+{
+    (void)state;
+    change(OLD_B);
+    change(HARDLY);
+    assert_status(WHOLE, LX_OK, &err);
+    assert_int_equal(scene.report.deleted_rows, 3);
+    assert_status(MASK, LX_OK, &err);
+    assert_int_equal(scene.report.deleted_rows, 6);
+    assert_int_equal(scene_hot_rows(), 6);
+    assert_int_equal(scene_live(), 2);
+    assert_false(scene.report.delete_refused);
 }
 
 /* A part that is partly young never leaves as a whole. */
@@ -588,6 +607,7 @@ int main(void)
         TEST(test_audit_of_any_bytes),
         TEST(test_guard_without_answer),
         TEST(test_guard_says_no),
+        TEST(test_guard_says_no_to_one),
         TEST(test_not_old_as_a_whole),
         TEST(test_warrant_no_longer_holds),
         TEST(test_ledger_unreadable),
