@@ -25,6 +25,7 @@ TODAY=$(date -u +%F)
 RGW_USED=
 CH_DIRS=()
 BACKGROUND=()
+LITTLE_MORE=() # settings of the little tables' runs
 
 cleanup() {
     local status=$? pid dir
@@ -234,9 +235,11 @@ results_of() { # FILE
 # each time. SETTING is what brings the run to a proxy, up to its port; STATUSES the exit statuses that a
 # run with the fault may have. Nothing may be lost or twice after it, and the next run must finish. "cut"
 # breaks off within the body of an answer to GET and SELECT, and within the head of others, which have no
-# body. The run's other settings are SETTINGS; two workers side by side.
+# body. The run's other settings are SETTINGS; two workers side by side. Several files, stored and proven in the
+# background while rows are read ahead: exchanges are not always in the same order, but whichever it is that
+# meets the fault.
 sweep() {
-    local what=$1 port=$2 worker count line
+    local what=$1 port=$2 worker count line LITTLE_MORE=(ARCHIVE_THREADS=4 ARCHIVE_BATCH_SIZE=60)
     little_one "$what" "$port" "$3" 0 || return
     count=$(exchanges "$PROXY_PORT" | wc -l)
     exchanges "$PROXY_PORT" > "$T/$what.exchanges"
@@ -264,7 +267,7 @@ little_one() { # WHAT PORT SETTING TABLE-NUMBER
     status_is "$1: the run that the faults are put into" 0 $status "$out" && equal "$1: it does all" "" "$(little_done "$1_$4" "$1_$4")"
 }
 little_settings() { # TABLE SETTING
-    SETTINGS+=("ARCHIVE_TABLE=$1" ARCHIVE_TIME_COLUMN=at ARCHIVE_THREADS=1 CLICKHOUSE_DATABASE=prod "$2")
+    SETTINGS+=("ARCHIVE_TABLE=$1" ARCHIVE_TIME_COLUMN=at ARCHIVE_THREADS=1 CLICKHOUSE_DATABASE=prod "$2" "${LITTLE_MORE[@]}")
     if [ -n "$RGW_USED" ]; then SETTINGS+=("S3_ARCHIVE_ROOT=$1"); else SETTINGS+=("ARCHIVE_URL=file://$T/$1"); fi
 }
 sweep_worker() { # WORKER WHAT PORT SETTING STATUSES ACTION…
