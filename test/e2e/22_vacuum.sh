@@ -75,17 +75,17 @@ done
 # Rows that are archived nowhere else: left, though no version lists the file.
 fill_events 2000 events 60 7
 LYNEX_STEP=kill@uploaded
-lynex archive > "$T/out" 2>&1; status_is "another run dies" 137 $? "$(cat "$T/out")"
+lynex archive --archive-threads 1 > "$T/out" 2>&1; status_is "another run dies" 137 $? "$(cat "$T/out")"
 LYNEX_STEP=
 out=$(vacuum --yes); status_is "rows that are nowhere else: exits 0" 0 $? "$out"
 contains "rows that are nowhere else: left, and says so" "archived nowhere else" "$out"
 equal "rows that are nowhere else: nothing is deleted" 1 "$(comm -13 <(listed | sort) <(objects '^events/.*_[0-9_]*\.parquet') | wc -l)"
 
 # A writer that sleeps between upload and commit: vacuum takes its file all the same, and the writer gives
-# its batch up, plans again, and archives every row once.
+# its batch up, plans again, and archives every row once. (One thread: nothing else waits for its proof.)
 sleeper() { # MUTANT: sets pid and stopped
     LYNEX_STEP=pause@commit
-    lynex archive > "$T/out" 2>&1 &
+    lynex archive --archive-threads 1 > "$T/out" 2>&1 &
     pid=$!
     BACKGROUND+=("$pid")
     LYNEX_STEP=
@@ -109,6 +109,22 @@ all=$(sql "SELECT count() FROM prod.events WHERE timestamp < $cutoff")
 equal "no old row is hot" 0 "$all"
 out=$(lynex verify 2>&1); status_is "verify finds every file" 0 $? "$out"
 equal "each row is archived once" "$(($(cut -f1 <<< "$old") + $(sql "SELECT count() FROM numbers(2000) WHERE toDateTime64(toStartOfDay(now('UTC')), 3, 'UTC') - toIntervalMillisecond(cityHash64(number, 4, 7) % (60 * 86400000)) < $cutoff")))" "$(archived | cut -f1)"
+
+# A file that is taken before it is proven: the run ends with a clear word, and the next does it again.
+fill_events 500 events 60 8
+hot() { sql "SELECT count(), sum(cityHash64(event_id, body)) FROM prod.events"; }
+before=$(hot)
+pause_at prove
+out=$(vacuum --yes --unproven); status_is "vacuum beside a run that is to prove exits 0" 0 $? "$out"
+resume
+status_is "a file that is gone before its proof: exits 1" 1 $STATUS "$OUT"
+contains "a file that is gone before its proof: says which" ".parquet was stored and is gone before it could be proven" "$OUT"
+contains "a file that is gone before its proof: says that nothing is lost" "no row of it was deleted" "$OUT"
+contains "a file that is gone before its proof: names the likely cause" "lynex vacuum with a --min-age that is shorter than a run" "$OUT"
+lacks "a file that is gone before its proof: is no failed proof" "the proof failed" "$OUT"
+equal "a file that is gone before its proof: all rows are hot" "$before" "$(hot)"
+out=$(lynex archive 2>&1); status_is "the next run archives them" 0 $? "$out"
+equal "no old row is hot then" 0 "$(sql "SELECT count() FROM prod.events WHERE timestamp < $cutoff")"
 
 # Without the fence the test would notice.
 fill_events 500 events 60 9
