@@ -178,6 +178,23 @@ static enum lx_status believe(const struct lx_prove_request *request, struct lx_
     return LX_OK;
 }
 
+/* Was it taken away meanwhile? Then that is what there is to say. */
+static enum lx_status explain_gone(const struct lx_run *run, const struct lx_prove_request *request,
+                                   struct lx_err *err)
+{
+    struct lx_object object;
+    if (lx_store_head(run->o->store, request->key, &object, NULL) != LX_E_NOTFOUND)
+        return LX_E_NOTFOUND;
+    lx_err_context(err, "%s was stored and is gone before it could be proven", request->key);
+    if (err != NULL)
+        err->hint[0] = 0; /* the store's is about names */
+    lx_err_hint(err, "no row of it was deleted: they stay in ClickHouse, and the next run archives "
+                     "them again. Somebody removed the file while the run went on: lynex vacuum "
+                     "with a --min-age that is shorter than a run, a lifecycle rule of the bucket, "
+                     "or another hand");
+    return LX_E_NOTFOUND;
+}
+
 enum lx_status lx_prove_file(const struct lx_run *run, const struct lx_prove_request *request,
                              struct lx_proof **out, struct lx_differs *differs, struct lx_err *err)
 {
@@ -191,6 +208,8 @@ enum lx_status lx_prove_file(const struct lx_run *run, const struct lx_prove_req
     enum lx_status status = lx_file_scan_open(&options, &scan, err);
     if (status == LX_OK)
         status = compare(run, request, scan, proof, differs, err);
+    if (status == LX_E_NOTFOUND)
+        status = explain_gone(run, request, err);
     if (status != LX_E_CONFLICT && lx_mutant("skip-proof"))
         status = believe(request, proof);
     lx_file_scan_close(scan);
