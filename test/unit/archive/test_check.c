@@ -15,9 +15,13 @@
 
 /* -- schemas ------------------------------------------------------------------------------- */
 
+#define TEXT(text)                                                                                 \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    } /* LX_STR is no constant to gcc */
 #define COLUMN(name, type)                                                                         \
     {                                                                                              \
-        LX_STR(name), LX_STR(type), LX_STR(""), LX_STR("")                                         \
+        TEXT(name), TEXT(type), TEXT(""), TEXT("")                                                 \
     }
 
 static const struct lx_source_column two[] = {COLUMN("id", "UInt64"),
