@@ -239,6 +239,8 @@ static enum lx_status ask_facts(struct lx_hot_sql *hot, struct lx_hot_table *tab
     else
         status = ask(hot, "table", &sql, 10, &answer, err);
     if (status == LX_OK)
+        status = lx_ch_table_check(&answer, "ttttttuuuuttt", err);
+    if (status == LX_OK)
         status =
             answer.block.rows == 0 ? why_not_there(hot, err) : fill_facts(hot, &answer, table, err);
     lx_ch_table_free(&answer);
@@ -290,6 +292,8 @@ static enum lx_status ask_columns(struct lx_hot_sql *hot, struct lx_hot_table *t
         lx_err_memory(err);
     else
         status = ask(hot, "columns", &sql, LX_MAX_COLUMNS, &answer, err);
+    if (status == LX_OK)
+        status = lx_ch_table_check(&answer, "tttt", err);
     if (status == LX_OK) {
         table->columns = lx_calloc((size_t)answer.block.rows + 1, sizeof *table->columns);
         status = table->columns != NULL ? LX_OK : lx_err_memory(err);
@@ -317,7 +321,12 @@ static enum lx_status find_time(struct lx_hot_table *table, struct lx_err *err)
     struct lx_buf names = LX_BUF(4096);
     for (size_t i = 0; i < table->column_count; i++) {
         struct lx_ch_type type = {0};
-        if (lx_ch_type_parse(table->columns[i].type, &type, NULL) != LX_OK)
+        enum lx_status status = lx_ch_type_parse(table->columns[i].type, &type, NULL);
+        if (status == LX_E_MEMORY) {
+            lx_buf_free(&names);
+            return lx_err_memory(err);
+        }
+        if (status != LX_OK)
             continue;
         bool found = lx_str_is(table->columns[i].name, table->time_column);
         if (can_be_time(&type) && found && !lx_str_is(table->columns[i].default_kind, "ALIAS")) {

@@ -21,7 +21,10 @@ enum lx_status lx_hot_sql_row_policy(void *self, struct lx_err *err)
         status = lx_hot_sql_explain(hot, status, "asking for the row policies of", err);
         goto done;
     }
-    for (int64_t row = 0; row < answer.block.rows; row++) {
+    status = lx_ch_table_check(&answer, "t", err);
+    if (status == LX_OK && answer.block.rows == 0)
+        status = lx_err_set(err, LX_E_FORMAT, "the server did not tell its plan");
+    for (int64_t row = 0; status == LX_OK && row < answer.block.rows; row++) {
         struct lx_str line = lx_ch_text(&answer, 0, row);
         if (memmem(line.ptr, line.len, "Row level", 9) == NULL &&
             memmem(line.ptr, line.len, "Row-level", 9) == NULL)
@@ -31,7 +34,6 @@ enum lx_status lx_hot_sql_row_policy(void *self, struct lx_err *err)
         lx_err_hint(err, "deletes ignore row policies, so hidden rows could go unarchived: give "
                          "lynex a user without a policy on this table (CREATE ROW POLICY … USING 1 "
                          "… TO <user>)");
-        break;
     }
 done:
     lx_ch_table_free(&answer);
@@ -68,7 +70,8 @@ static enum lx_status compare_golden(const struct lx_ch_block *block, struct lx_
     for (size_t i = 0; i < GOLDEN_COLUMNS; i++)
         inputs[i] =
             (struct lx_ch_hash_input){block->columns[i].type, &block->columns[i].data, NULL};
-    LX_TRY(lx_ch_hash_rows(inputs, GOLDEN_COLUMNS, 10, ours));
+    if (lx_ch_hash_rows(inputs, GOLDEN_COLUMNS, 10, ours) != LX_OK)
+        return lx_err_memory(err);
     for (int64_t row = 0; row < 10; row++) {
         uint64_t theirs;
         memcpy(&theirs, block->columns[GOLDEN_COLUMNS].data.values + row * 8, 8);

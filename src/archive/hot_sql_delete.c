@@ -45,7 +45,7 @@ enum lx_status lx_hot_sql_drop_parts(void *self, const char *const *parts, size_
             status = lx_ch_quote_text(statement, lx_str_of(parts[i]));
     }
     if (status != LX_OK)
-        return lx_err_set(err, status, "the statement to drop %zu parts is too long", count);
+        return lx_hot_sql_too_long(status, "the statement to drop", count, err);
     status = run(hot, statement, query_id, NULL, 0, DROP_WAIT_MS, err);
     if (status != LX_OK && err->code == CODE_PART_IS_TOO_LARGE) {
         /* A brake against slips of the hand; the guard has said what these parts are. The setting
@@ -122,7 +122,7 @@ static enum lx_status mask_once(struct lx_hot_sql *hot, const char *partition,
             status = add_target(hot, &masks[i], statement);
     }
     if (status != LX_OK)
-        return lx_err_set(err, status, "the statement to mask %zu parts is too long", count);
+        return lx_hot_sql_too_long(status, "the statement to mask", count, err);
     return run(hot, statement, query_id, NULL, 0, wait_ms, err);
 }
 

@@ -16,6 +16,9 @@ static enum lx_status add_row(struct lx_hot_parts *parts, size_t *cap, const str
     struct lx_str partition = lx_ch_text(t, 0, row), name = lx_ch_text(t, 1, row);
     int32_t day = (int32_t)lx_ch_i64(t, 2, row);
     int64_t rows = (int64_t)lx_ch_u64(t, 3, row);
+    if (rows <= 0)
+        return lx_err_set(err, LX_E_FORMAT, "the part %.*s is said to have %lld rows on a day",
+                          LX_STR_ARG(name), (long long)rows);
     struct lx_hot_part *part = parts->count > 0 ? &parts->parts[parts->count - 1] : NULL;
     if (part == NULL || !lx_str_is(name, part->name)) {
         if (parts->count == *cap) {
@@ -91,6 +94,7 @@ enum lx_status lx_hot_sql_parts(void *self, struct lx_hot_parts *out, struct lx_
         status = lx_hot_sql_explain(hot, status, "asking for the parts of", err);
         goto done;
     }
+    status = lx_ch_table_check(&answer, "ttiuu", err);
     for (int64_t row = 0; status == LX_OK && row < answer.block.rows; row++)
         status = add_row(&parts, &cap, &answer, row, &day_cap, err);
     if (status == LX_OK) {
@@ -154,6 +158,7 @@ static enum lx_status take_answers(const struct lx_ch_table *answer, unsigned lo
                                    struct lx_hot_sum **asked, size_t count, bool whole,
                                    struct lx_err *err)
 {
+    LX_TRY(lx_ch_table_check(answer, "utuuuuu", err));
     for (int64_t row = 0; row < answer->block.rows; row++) {
         if (lx_ch_u64(answer, 0, row) != nonce) {
             lx_err_set(err, LX_E_REFUSED, "the answer to a guard was not made for its question");
@@ -194,7 +199,7 @@ static enum lx_status ask_sums(struct lx_hot_sql *hot, struct lx_hot_sum **asked
     lx_hot_sql_query_id(hot, whole ? "guard" : "sums", id);
     enum lx_status status = sums_sql(hot, asked[0], parts, count, whole, nonce, &sql);
     if (status != LX_OK) {
-        lx_err_set(err, status, "the question for %zu parts is too long", count);
+        lx_hot_sql_too_long(status, "the question for", count, err);
     } else {
         struct lx_ch_query query = {.sql = lx_buf_cstr(&sql), .query_id = id};
         status = lx_ch_query_all(hot->client, &query, (int64_t)count, &answer, err);
@@ -249,7 +254,7 @@ enum lx_status lx_hot_sql_present(void *self, const char *const *parts, size_t c
     if (status == LX_OK)
         status = lx_buf_text(&sql, " GROUP BY _lynex_n");
     if (status != LX_OK) {
-        lx_err_set(err, status, "the question for %zu parts is too long", count);
+        lx_hot_sql_too_long(status, "the question for", count, err);
         goto done;
     }
     struct lx_ch_query query = {.sql = lx_buf_cstr(&sql), .query_id = id};
@@ -260,7 +265,8 @@ enum lx_status lx_hot_sql_present(void *self, const char *const *parts, size_t c
     }
     memset(present, 0, count * sizeof *present);
     *now = 0;
-    for (int64_t row = 0; row < answer.block.rows; row++) {
+    status = lx_ch_table_check(&answer, "tu", err);
+    for (int64_t row = 0; status == LX_OK && row < answer.block.rows; row++) {
         struct lx_str name = lx_ch_text(&answer, 0, row);
         if (name.len == 0)
             *now = (int64_t)lx_ch_u64(&answer, 1, row);
@@ -268,7 +274,7 @@ enum lx_status lx_hot_sql_present(void *self, const char *const *parts, size_t c
             if (name.len != 0 && lx_str_is(name, parts[i]))
                 present[i] = true;
     }
-    if (*now == 0)
+    if (status == LX_OK && *now == 0)
         status = lx_err_set(err, LX_E_FORMAT, "the server did not tell its time");
 done:
     lx_ch_table_free(&answer);

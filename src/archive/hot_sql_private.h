@@ -92,6 +92,10 @@ void lx_hot_sql_query_id(const struct lx_hot_sql *hot, const char *purpose, char
 enum lx_status lx_hot_sql_explain(const struct lx_hot_sql *hot, enum lx_status status,
                                   const char *doing, struct lx_err *err);
 
+/* Why a statement over so many parts was not made: no memory, or it is too long. */
+enum lx_status lx_hot_sql_too_long(enum lx_status status, const char *what, size_t count,
+                                   struct lx_err *err);
+
 /* -- the operations, one file a group ------------------------------------------------------ */
 enum lx_status lx_hot_sql_table(void *self, struct lx_hot_table **table, struct lx_err *err);
 enum lx_status lx_hot_sql_row_policy(void *self, struct lx_err *err);

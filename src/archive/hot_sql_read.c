@@ -108,10 +108,8 @@ enum lx_status lx_hot_sql_read(void *self, const struct lx_hot_read *read,
         status = add_where(hot, read, &sql);
     if (status == LX_OK)
         stream->sql = (char *)lx_buf_take(&sql, NULL);
-    status = status != LX_OK ? lx_err_set(err, status,
-                                          "the query for %zu parts and %zu columns is "
-                                          "too long",
-                                          read->part_count, read->schema->field_count)
+    status = status != LX_OK ? lx_hot_sql_too_long(status, "the query for all columns of",
+                                                   read->part_count, err)
                              : lx_hot_sql_start(stream, "read", stream->sql, err);
     lx_buf_free(&sql);
     if (status == LX_OK)
@@ -155,9 +153,8 @@ enum lx_status lx_hot_sql_hashes(void *self, const struct lx_hot_read *read,
     stream->has_compare = read->compare != NULL;
     if (status == LX_OK)
         status = add_where(hot, read, &sql);
-    status = status != LX_OK
-                 ? lx_err_set(err, status, "the query for %zu parts is too long", read->part_count)
-                 : lx_hot_sql_start(stream, "compare", lx_buf_cstr(&sql), err);
+    status = status != LX_OK ? lx_hot_sql_too_long(status, "the query for", read->part_count, err)
+                             : lx_hot_sql_start(stream, "compare", lx_buf_cstr(&sql), err);
     lx_buf_free(&sql);
     if (status != LX_OK) {
         lx_hot_sql_end(hot, stream);

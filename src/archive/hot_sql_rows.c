@@ -100,6 +100,10 @@ static enum lx_status check_block(const struct lx_hot_stream *stream,
         if (!same_type(block->columns[i].type, &stream->schema->fields[i].sent))
             return lx_err_set(err, LX_E_AGAIN, "the column %s became %s while it was read",
                               stream->schema->fields[i].name, block->columns[i].type->text);
+    const struct lx_ch_type *next = block->columns[stream->schema->field_count].type;
+    if (stream->has_unreadable && next->kind != LX_CH_UINT32)
+        return lx_err_set(err, LX_E_FORMAT, "the number of an unreadable column came as %s",
+                          next->text);
     return LX_OK;
 }
 

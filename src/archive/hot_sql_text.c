@@ -139,6 +139,14 @@ void lx_hot_sql_query_id(const struct lx_hot_sql *hot, const char *purpose, char
     lx_ch_query_id(hot->client, purpose, id, 64);
 }
 
+enum lx_status lx_hot_sql_too_long(enum lx_status status, const char *what, size_t count,
+                                   struct lx_err *err)
+{
+    return status == LX_E_MEMORY
+               ? lx_err_memory(err)
+               : lx_err_set(err, status, "%s %zu parts is too long", what, count);
+}
+
 enum lx_status lx_hot_sql_explain(const struct lx_hot_sql *hot, enum lx_status status,
                                   const char *doing, struct lx_err *err)
 {

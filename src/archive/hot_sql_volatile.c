@@ -162,6 +162,15 @@ static enum lx_status ask(struct lx_hot_sql *hot, const struct lx_buf *sql,
     lx_hot_sql_query_id(hot, "volatile", id);
     const struct lx_ch_query query = {.sql = lx_buf_cstr(sql), .query_id = id};
     enum lx_status status = lx_ch_query_all(hot->client, &query, 1, answer, err);
+    size_t numbers = 0;
+    for (size_t i = 0; i < hot->column_count; i++)
+        numbers += is_asked(hot, &hot->columns[i]) ? 2 : 0;
+    if (status == LX_OK && (answer->block.rows != 1 || answer->block.column_count != numbers))
+        status = lx_err_set(err, LX_E_FORMAT, "the answer is not one row of sums");
+    for (size_t i = 0; status == LX_OK && i < numbers; i++)
+        if (answer->block.columns[i].type->kind != LX_CH_UINT64)
+            status = lx_err_set(err, LX_E_FORMAT, "the answer's column %s is no sum",
+                                answer->block.columns[i].name);
     return lx_hot_sql_explain(hot, status, "reading", err);
 }
 
@@ -218,14 +227,14 @@ enum lx_status lx_hot_sql_stored(void *self, const char *const *parts, size_t co
         return LX_OK;
     enum lx_status status = write_question(hot, parts, count, &sql);
     if (status != LX_OK)
-        lx_err_set(err, status, "the question about %zu parts is too long", count);
+        lx_hot_sql_too_long(status, "the question about", count, err);
     if (status == LX_OK)
         status = ask(hot, &sql, &one, err);
-    if (status == LX_OK && one.block.rows == 1 && any_near(hot, &one))
+    if (status == LX_OK && any_near(hot, &one))
         lx_clock_sleep(&hot->clock, SECOND_READING_MS);
     if (status == LX_OK)
         status = ask(hot, &sql, &two, err);
-    if (status == LX_OK && one.block.rows == 1 && two.block.rows == 1)
+    if (status == LX_OK)
         status = compare(hot, &one, &two, err);
     lx_ch_table_free(&one);
     lx_ch_table_free(&two);
