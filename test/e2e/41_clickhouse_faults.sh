@@ -85,6 +85,29 @@ at_most "merges are stopped: seconds" 20 $(($(date +%s) - started))
 ch_case "merges are stopped, and the answer lost" 3 "SYSTEM START MERGES" -- 'POST query_id=lynex-mask lose early' -- ARCHIVE_DELETE_WAIT_SECONDS=2
 PREPARE='' RESTORE=''
 
+# A run that fails while the server is silent does not wait for it: the rest of the answer is of no use. Here the first
+# block came, the thread that reads ahead waits for the next, and there is no place for the file.
+silent() { # WHAT COMPRESSION
+    SETTINGS=("${COMMON[@]}" ARCHIVE_TABLE=silent ARCHIVE_TIME_COLUMN=at ARCHIVE_THREADS=2 CLICKHOUSE_IDLE_SECONDS=60 ARCHIVE_BATCH_SIZE=10000
+        "ARCHIVE_URL=file://$T/silent" "CLICKHOUSE_URL=http://127.0.0.1:$PROXY_PORT" "CLICKHOUSE_COMPRESSION=$2")
+    faults "$PROXY_PORT" "POST query_id=lynex-read stall seconds=100 at=$3"
+    started=$(date +%s)
+    out=$(lynex archive 2>&1); status_is "$1: exits 1" 1 $? "$out"
+    at_most "$1: seconds" 20 $(($(date +%s) - started))
+    contains "$1: says its reason" "$T/silent/events" "$out"
+    equal "$1: the read was met" 1 "$(fault_hits "$PROXY_PORT")"
+}
+sql "CREATE TABLE prod.silent (n Int64, at DateTime('UTC'), s String) ENGINE = MergeTree ORDER BY n"
+sql "INSERT INTO prod.silent SELECT number, toDateTime('$TODAY', 'UTC') - toIntervalDay(60) + number % 3600, hex(sipHash64(number)) FROM numbers(400000)"
+mkdir -p "$T/silent"
+: > "$T/silent/events" # where the folder of the files would be
+silent "a run that fails before a silent server" none 5000000
+silent "a run that fails before a silent server, compressed" lz4 3000000
+rm "$T/silent/events"
+faults "$PROXY_PORT"
+out=$(lynex archive 2>&1); status_is "a silent server: the next run" 0 $? "$out"
+equal "a silent server: all is done" "0 400000" "$(sql "SELECT (SELECT count() FROM prod.silent), (SELECT count() FROM deltaLakeLocal('$T/silent'))" | tr '\t' ' ')"
+
 # Old servers.
 ch_case "settings that an old server does not know" 0 -- "$(unknown lightweight_delete_mode)" "$(unknown lightweight_deletes_sync)" "$(unknown validate_mutation_query)" \
     "$(unknown mutations_execute_subqueries_on_initiator)" "$(unknown mutations_execute_nondeterministic_on_initiator)" \

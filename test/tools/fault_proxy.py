@@ -26,8 +26,9 @@ go with it.
                                  and goes nowhere
     lose [early]                 the server acts, its answer is thrown away, the connection reset; early: its
                                  answer is not waited for
-    stall seconds=S [after]      silence before the request is handed on (after: before the answer is); new rules
-                                 end it, with a reset
+    stall seconds=S [after|at=K] silence before the request is handed on (after: before the answer is; at=: behind
+                                 so many bytes of its body, then the connection ends); new rules end it, with a
+                                 reset
     trickle bytes=N ms=M         the answer in pieces
     twice [first]                sent twice; the second answer (first: the first) is handed back
     cut at=K [honest]            only K bytes of the answer's body, then the connection ends; honest: with
@@ -409,6 +410,11 @@ class Exchange:
             answer = self.act(request)
             self.pause(seconds)
             self.give(request, answer)
+        elif "at" in rule.args:
+            answer = self.act(request)
+            self.client.sock.sendall(answer.framed(request, answer.body[: rule.number("at")], False))
+            self.pause(seconds)
+            raise Gone
         else:
             self.pause(seconds)
             self.relay(request)
