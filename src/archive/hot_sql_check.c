@@ -2,6 +2,8 @@
  * what ours do? */
 #include "archive/hot_sql_private.h"
 
+#include <assert.h>
+
 enum lx_status lx_hot_sql_row_policy(void *self, struct lx_err *err)
 {
     struct lx_hot_sql *hot = self;
@@ -70,8 +72,9 @@ static enum lx_status compare_golden(const struct lx_ch_block *block, struct lx_
     for (size_t i = 0; i < GOLDEN_COLUMNS; i++)
         inputs[i] =
             (struct lx_ch_hash_input){block->columns[i].type, &block->columns[i].data, NULL};
-    if (lx_ch_hash_rows(inputs, GOLDEN_COLUMNS, 10, ours) != LX_OK)
-        return lx_err_memory(err);
+    enum lx_status hashed = lx_ch_hash_rows(inputs, GOLDEN_COLUMNS, 10, ours);
+    assert(hashed == LX_OK); /* ten rows of plain columns: nothing is allocated */
+    (void)hashed;
     for (int64_t row = 0; row < 10; row++) {
         uint64_t theirs;
         memcpy(&theirs, block->columns[GOLDEN_COLUMNS].data.values + row * 8, 8);

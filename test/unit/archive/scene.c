@@ -99,10 +99,11 @@ static enum lx_status apply_mask(void *self, const char *partition, int64_t wait
 static struct lx_mem_verdict on_store(void *context, const struct lx_mem_call *call)
 {
     (void)context;
-    const int fails[] = {scene.puts_fail, scene.gets_fail, scene.heads_fail, scene.lists_fail, 0};
+    const enum lx_status fails[] = {scene.puts_fail, scene.gets_fail, scene.heads_fail,
+                                    scene.lists_fail, LX_OK};
     scene.heads += call->op == LX_MEM_HEAD;
-    if (fails[call->op] != 0)
-        return (struct lx_mem_verdict){.fate = LX_MEM_REFUSED, .status = LX_E_ACCESS};
+    if (fails[call->op] != LX_OK)
+        return (struct lx_mem_verdict){.fate = LX_MEM_REFUSED, .status = fails[call->op]};
     return (struct lx_mem_verdict){.fate = LX_MEM_DONE};
 }
 

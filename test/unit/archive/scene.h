@@ -48,7 +48,7 @@ struct scene {
     enum lx_status apply_says;
     enum lx_step fails_at;           /* this step fails with LX_E_IO; LX_STEP_COUNT: none */
     void (*then)(enum lx_step step); /* called at each step */
-    int puts_fail, heads_fail, gets_fail, lists_fail; /* LX_E_ACCESS */
+    enum lx_status puts_fail, heads_fail, gets_fail, lists_fail; /* LX_OK: they do not */
     int drops, masks, applies, heads;
     char said[LX_ERR_TEXT]; /* the last warning */
 };

@@ -227,9 +227,9 @@ static void test_ledger_unreadable(void **state)
 {
     (void)state;
     struct lx_leave leave = {&scene.parts.parts[OLD_A], scene_warrant(OLD_A)};
-    scene.gets_fail = scene.lists_fail = 1;
+    scene.gets_fail = scene.lists_fail = LX_E_ACCESS;
     assert_status(lx_delete_whole(&scene.run, &leave, 1, &err), LX_E_ACCESS, &err);
-    scene.gets_fail = scene.lists_fail = 0;
+    scene.gets_fail = scene.lists_fail = LX_OK;
     lx_warrant_free(leave.warrant);
     untouched();
 }
@@ -407,12 +407,12 @@ static void test_stopped_at_steps(void **state)
 static void test_record_fails(void **state)
 {
     (void)state;
-    scene.puts_fail = 1;
+    scene.puts_fail = LX_E_ACCESS;
     assert_status(WHOLE, LX_E_ACCESS, &err);
     assert_int_equal(scene.report.deleted_rows, 5);
     assert_status(MASK, LX_E_ACCESS, &err);
     assert_int_equal(scene.report.deleted_rows, 9);
-    scene.puts_fail = 0;
+    scene.puts_fail = LX_OK;
     assert_int_equal(scene_live(), 4);
     assert_int_equal(scene.applies, 0);
 }

@@ -175,7 +175,14 @@ static void test_other_length(void **state)
     assert_true(lx_mem_bucket_remove(scene.sim.bucket, key));
     assert_status(prove(&err), LX_E_NOTFOUND, &err);
     assert_says(err.text, key);
+    assert_says(err.text, "is gone before it could be proven");
+    assert_status(prove(NULL), LX_E_NOTFOUND, &err); /* who wants no text gets none */
     assert_true(lx_mem_bucket_put(scene.sim.bucket, key, copy, size));
+    scene.gets_fail = LX_E_NOTFOUND; /* it is there: the failure stays what it was */
+    lx_err_clear(&err);
+    assert_status(prove(&err), LX_E_NOTFOUND, &err);
+    assert_null(strstr(err.text, "is gone before"));
+    scene.gets_fail = LX_OK;
     request.size--;
     assert_int_not_equal(prove(&err), LX_OK);
     request.size += 2;
@@ -236,7 +243,7 @@ static void test_interrupted(void **state)
     lx_cancel_ask(&scene.run.stop); /* the run failed elsewhere */
     assert_status(prove(&err), LX_E_CANCELLED, &err);
     lx_cancel_forget(&scene.run.stop);
-    scene.gets_fail = 1;
+    scene.gets_fail = LX_E_ACCESS;
     assert_status(prove(&err), LX_E_ACCESS, &err);
 }
 
@@ -345,9 +352,9 @@ static void test_nothing_to_name(void **state)
     hashes[0] ^= 1;
     explain("read again it is right");
     /* The file cannot be read again: the first text stays. */
-    scene.gets_fail = 1;
+    scene.gets_fail = LX_E_ACCESS;
     explain("as it was");
-    scene.gets_fail = 0;
+    scene.gets_fail = LX_OK;
     differs.row = 5; /* beyond the end */
     explain("as it was");
 }
@@ -484,9 +491,9 @@ static void test_object_is_gone(void **state)
     size_t size;
     uint8_t copy[20000];
     memcpy(copy, object(&size), size);
-    scene.heads_fail = 1;
+    scene.heads_fail = LX_E_ACCESS;
     assert_status(make_warrant(&err), LX_E_ACCESS, &err);
-    scene.heads_fail = 0;
+    scene.heads_fail = LX_OK;
     assert_true(lx_mem_bucket_remove(scene.sim.bucket, key));
     assert_status(make_warrant(&err), LX_E_CORRUPT, &err);
     assert_says(err.text, "the store does not have it");
