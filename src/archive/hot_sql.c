@@ -72,7 +72,9 @@ enum lx_status lx_hot_sql_create(const struct lx_hot_sql_options *options,
         status = lx_ch_quote_name(&hot->time, lx_str_of(hot->time_column));
     if (status != LX_OK) {
         lx_hot_sql_free(hot);
-        return lx_err_set(err, status, "the names of table and time column are too long");
+        return status == LX_E_MEMORY
+                   ? lx_err_memory(err)
+                   : lx_err_set(err, status, "the names of table and time column are too long");
     }
     *driver = hot;
     *out = (struct lx_hot){&sql_ops, hot};
@@ -135,7 +137,10 @@ static enum lx_status replicated_path(struct lx_str full, struct lx_str uuid, ch
                 status = lx_buf_str(&text, uuid);
                 pos += 6;
             } else {
-                status = lx_buf_byte(&text, (uint8_t)*pos++);
+                if (*pos == '\\' && end - pos > 1) /* what it escapes is no end */
+                    status = lx_buf_byte(&text, (uint8_t)*pos++);
+                if (status == LX_OK)
+                    status = lx_buf_byte(&text, (uint8_t)*pos++);
             }
         }
     }
