@@ -66,10 +66,8 @@ static enum lx_status add_target(const struct lx_hot_sql *hot, const struct lx_h
                                  struct lx_buf *sql)
 {
     LX_TRY(lx_buf_text(sql, "("));
-    if (lx_mutant("delete-by-range"))
-        LX_TRY(lx_buf_text(sql, "1"));
-    else
-        LX_TRY(lx_hot_sql_parts_in(&mask->part, 1, sql));
+    LX_TRY(lx_mutant("delete-by-range") ? lx_buf_text(sql, "1")
+                                        : lx_hot_sql_parts_in(&mask->part, 1, sql));
     LX_TRY(lx_buf_text(sql, " AND "));
     LX_TRY(lx_hot_sql_range(hot, INT64_MIN, mask->to, sql));
     if (lx_mutant("delete-by-range") || lx_mutant("mask-without-guard"))

@@ -1,198 +1,8 @@
 /* The SQL driver against a scripted ClickHouse: what it asks and sends, and that answers which do
  * not add up are refused with a text, never believed and never the end of the program. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "archive/hot_sql_private.h"
-#include "archive/pending.h"
-#include "base/alloc.h"
-#include "ch_script.h"
-
-#include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
+#include "hot_sql_fixture.h"
 
 #define NONCE "506381209866536711" /* 0x0707070707070707 */
-
-static struct ch_script script;
-static struct lx_hot_sql *hot;
-static const struct lx_hot_ops *ops;
-static struct lx_row_schema *schema;
-static struct lx_err err;
-static int64_t slept;
-static struct lx_buf statement; /* that a delete has sent */
-
-static int64_t now(void *self)
-{
-    (void)self;
-    return 1700000000000;
-}
-
-static void wait_ms(void *self, int64_t ms)
-{
-    (void)self;
-    slept += ms;
-}
-
-static void fill(void *self, void *bytes, size_t size)
-{
-    (void)self;
-    memset(bytes, 7, size);
-}
-
-#define assert_status(call, expected)                                                              \
-    do {                                                                                           \
-        enum lx_status status_ = (call);                                                           \
-        if (status_ != (expected))                                                                 \
-            print_error("%s: %s: %s\n", #call, lx_status_name(status_), err.text);                 \
-        assert_int_equal(status_, expected);                                                       \
-    } while (0)
-#define assert_says(said, words)                                                                   \
-    do {                                                                                           \
-        if (strstr((said), (words)) == NULL)                                                       \
-            print_error("\"%s\" does not say \"%s\"\n", (said), (words));                          \
-        assert_non_null(strstr((said), (words)));                                                  \
-    } while (0)
-
-#define FACTS                                                                                      \
-    "d:String,u:String,e:String,c:String,p:String,s:String,r:UInt64,b:UInt64,n:UInt64,up:UInt64,"  \
-    "h:String,v:String,f:String"
-#define FACT_ROW "db|uuid|MergeTree|CREATE|||3|99|1700000000|50|host|26.7|MergeTree"
-#define COLUMNS "n:String,t:String,k:String,d:String"
-#define COLUMN_ROWS                                                                                \
-    "id|UInt64||;ts|DateTime||;stamp|DateTime64(3)|DEFAULT|now64();word|String|DEFAULT|rand()"
-
-static void describe(void)
-{
-    struct lx_hot_table *table = NULL;
-    ch_script_table(&script, "system.tables", FACTS, FACT_ROW);
-    ch_script_table(&script, "system.columns", COLUMNS, COLUMN_ROWS);
-    assert_status(ops->table(hot, &table, &err), LX_OK);
-    lx_hot_table_free(table);
-    ch_script_clear(&script);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    struct lx_hot made;
-    err = (struct lx_err)LX_ERR_INIT;
-    slept = 0;
-    assert_true(ch_script_open(&script));
-    const struct lx_hot_sql_options options = {.client = script.client,
-                                               .database = "db",
-                                               .table = "events",
-                                               .time_column = "ts",
-                                               .clock = {now, now, wait_ms, NULL},
-                                               .random = {fill, NULL}};
-    assert_status(lx_hot_sql_create(&options, &hot, &made, &err), LX_OK);
-    ops = made.ops;
-    const struct lx_source_column columns[] = {
-        {LX_STR("id"), LX_STR("UInt64"), LX_STR(""), LX_STR("")},
-        {LX_STR("ts"), LX_STR("DateTime"), LX_STR(""), LX_STR("")}};
-    assert_status(lx_row_schema_build(columns, 2, false, &schema, &err), LX_OK);
-    describe();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    lx_row_schema_free(schema);
-    lx_hot_sql_free(hot);
-    ch_script_close(&script);
-    return 0;
-}
-
-/* -- every question: failures and memory --------------------------------------------------- */
-
-/* The question `ask`, whose right answer `answer` puts into the script, which gives LX_OK. */
-struct question {
-    enum lx_status (*ask)(struct lx_err *e);
-    void (*answer)(void);
-    const char *doing; /* in the text of a failure */
-};
-
-static void test_failures(const struct question *q)
-{
-    static const struct {
-        enum lx_status status;
-        enum ch_when when;
-    } failures[] = {{LX_E_REMOTE, CH_AT_ONCE},
-                    {LX_E_ACCESS, CH_AT_ONCE},
-                    {LX_E_NETWORK, CH_BROKEN_OFF},
-                    {LX_E_TIMEOUT, CH_BROKEN_OFF},
-                    {LX_E_REMOTE, CH_AT_THE_END}};
-    for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {
-        /* Broken off behind a whole answer: the right one, and not believed. */
-        q->answer();
-        for (size_t r = 0; r < script.count; r++) {
-            script.rules[r].status = failures[i].status;
-            script.rules[r].when = failures[i].when;
-            script.rules[r].text = "it is the wrong day";
-        }
-        lx_err_clear(&err);
-        assert_status(q->ask(&err), failures[i].status);
-        assert_says(err.text, "it is the wrong day");
-        if (q->doing != NULL)
-            assert_says(err.text, q->doing);
-        ch_script_clear(&script);
-    }
-}
-
-static atomic_ulong asked, target; /* rows are read ahead by a thread */
-
-static bool fails(void)
-{
-    return atomic_fetch_add(&asked, 1) + 1 == target;
-}
-
-static void test_memory(const struct question *q)
-{
-    for (target = 1;; target++) {
-        q->answer();
-        size_t used = lx_alloc_used();
-        lx_err_clear(&err);
-        asked = 0;
-        lx_alloc_judge(fails);
-        enum lx_status status = q->ask(&err);
-        lx_alloc_judge(NULL);
-        lx_buf_free(&statement);
-        ch_script_clear(&script);
-        if (asked < target) {
-            assert_status(status, LX_OK);
-            break;
-        }
-        assert_status(status, LX_E_MEMORY);
-        assert_says(err.text, "memory");
-        assert_int_equal(lx_alloc_used(), used);
-    }
-    assert_true(target > 1);
-}
-
-static void try_all(const struct question *q)
-{
-    q->answer();
-    assert_status(q->ask(&err), LX_OK); /* once, so that what is learnt is known */
-    ch_script_clear(&script);
-    test_failures(q);
-    test_memory(q);
-}
-
-/* One answer that is not believed. */
-static void refuse(const struct question *q, const char *pattern, const char *columns,
-                   const char *rows, enum lx_status expected, const char *words)
-{
-    ch_script_table(&script, pattern, columns, rows);
-    lx_err_clear(&err);
-    assert_status(q->ask(&err), expected);
-    assert_says(err.text, words);
-    ch_script_clear(&script);
-}
 
 /* -- row policies -------------------------------------------------------------------------- */
 
@@ -716,7 +526,7 @@ static void test_mask(void **state)
     assert_int_equal(script.asked_count, 0);
     mask_count = 2;
     ch_script_clear(&script);
-    test_memory(&q);
+    try_memory(&q);
 }
 
 /* Whatever there is room for: half a statement is never sent. */
@@ -772,7 +582,7 @@ static void test_mask_fails(void **state)
         assert_int_equal(script.asked_count, 2);
         ch_script_clear(&script);
     }
-    test_memory(&apply);
+    try_memory(&apply);
 }
 
 /* A server that has no masks, or refuses them: the same predicate by a mutation, from then on. */
@@ -808,215 +618,15 @@ static void test_mutations(void **state)
     lx_buf_free(&statement);
 }
 
-/* -- what the server would do -------------------------------------------------------------- */
-
-#define MUTATIONS "i:String,c:String,t:String,f:String,p:Int64"
-static struct lx_pending_server server;
-
-static enum lx_status ask_pending(struct lx_err *e)
-{
-    lx_pending_server_free(&server);
-    enum lx_status status = lx_pending_server_look(hot, &server, e);
-    if (status != LX_OK)
-        lx_pending_server_free(&server);
-    return status;
-}
-
-static void test_pending(void **state)
-{
-    (void)state;
-    ch_script_table(&script, "CHECK GRANT", "r:UInt8", "1");
-    ch_script_table(&script, "system.mutations", MUTATIONS, "0000000001|DELETE|2026|why|-3");
-    assert_status(ask_pending(&err), LX_OK);
-    assert_true(server.asked_right && server.may_delete && server.saw_mutations);
-    assert_int_equal(server.mutation_count, 1);
-    assert_string_equal(server.mutations[0].failure, "why");
-    assert_int_equal(server.mutations[0].parts_to_do, -3);
-    assert_string_equal(script.settings[0], " readonly=0");
-    ch_script_clear(&script);
-    for (int i = 0; i < 2; i++) { /* what is not told is not known */
-        ch_script_table(&script, "CHECK GRANT", i == 0 ? "r:String" : "r:UInt8", i == 0 ? "x" : "");
-        ch_script_table(&script, "system.mutations", "i:String", "x");
-        assert_status(ask_pending(&err), LX_OK);
-        assert_false(server.asked_right || server.saw_mutations);
-        ch_script_clear(&script);
-    }
-    ch_script_fails(&script, "CHECK GRANT", LX_E_REMOTE, 62, "unknown");
-    ch_script_fails(&script, "system.mutations", LX_E_ACCESS, 497, "no right");
-    assert_status(ask_pending(&err), LX_OK);
-    assert_false(server.asked_right || server.saw_mutations);
-    script.rules[1].status = LX_E_NETWORK;
-    assert_status(ask_pending(&err), LX_E_NETWORK);
-    script.rules[0].status = LX_E_TIMEOUT;
-    assert_status(ask_pending(&err), LX_E_TIMEOUT);
-}
-
-/* -- hashes -------------------------------------------------------------------------------- */
-
-static const struct lx_row_schema *compared;
-static int64_t hash_rows;
-
-static enum lx_status ask_hashes(struct lx_err *e)
-{
-    static const char *const names[] = {"all_1_1_0"};
-    const struct lx_hot_read read = {.parts = names,
-                                     .part_count = 1,
-                                     .schema = schema,
-                                     .compare = compared,
-                                     .from = LX_TIME_FIRST,
-                                     .to = LX_TIME_LAST,
-                                     .hash_to = UINT64_MAX};
-    struct lx_hot_stream *stream = NULL;
-    struct lx_hot_hashes got;
-    hash_rows = 0;
-    LX_TRY(ops->hashes(hot, &read, &stream, e));
-    enum lx_status status;
-    do {
-        status = ops->next_hashes(hot, stream, &got, e);
-        hash_rows += status == LX_OK ? got.rows : 0;
-    } while (status == LX_OK && got.rows > 0);
-    ops->end(hot, stream);
-    return status;
-}
-static void answer_hashes(void)
-{
-    if (compared != NULL)
-        ch_script_table(&script, "_lynex_h", "h:UInt64,s:Int64,k:UInt64", "1|2|3;4|5|6");
-    else
-        ch_script_table(&script, "_lynex_h", "h:UInt64,s:Int64", "1|2;4|5");
-}
-
-static void test_hashes(void **state)
-{
-    (void)state;
-    const struct question q = {ask_hashes, answer_hashes, NULL};
-    compared = NULL;
-    try_all(&q);
-    assert_int_equal(hash_rows, 2);
-    refuse(&q, "_lynex_h", "h:UInt64", "1", LX_E_FORMAT, "not of hashes and times");
-    refuse(&q, "_lynex_h", "h:UInt64,s:UInt32", "1|2", LX_E_FORMAT, "not of hashes and times");
-    compared = schema;
-    try_all(&q);
-    refuse(&q, "_lynex_h", "h:UInt64,s:Int64", "1|2", LX_E_FORMAT, "not of hashes and times");
-    refuse(&q, "_lynex_h", "h:UInt64,s:Int64,k:String", "1|2|x", LX_E_FORMAT,
-           "not of hashes and times");
-}
-
-/* -- rows ---------------------------------------------------------------------------------- */
-
-static const struct lx_row_schema *rows_of;
-static int64_t row_count, unreadable;
-static char first_row[128];
-
-static enum lx_status ask_rows(struct lx_err *e)
-{
-    static const char *const names[] = {"all_1_1_0", "all_2_2_0"};
-    const struct lx_hot_read read = {.parts = names,
-                                     .part_count = 2,
-                                     .schema = rows_of,
-                                     .from = LX_TIME_FIRST,
-                                     .to = LX_TIME_LAST,
-                                     .hash_from = 5,
-                                     .hash_to = UINT64_MAX};
-    struct lx_hot_stream *stream = NULL;
-    struct lx_hot_rows got;
-    row_count = 0;
-    unreadable = -1;
-    LX_TRY(ops->read(hot, &read, &stream, e));
-    enum lx_status status;
-    do {
-        status = ops->next(hot, stream, &got, e);
-        if (status != LX_OK || got.rows == 0)
-            break;
-        if (row_count == 0)
-            snprintf(first_row, sizeof first_row, "%llu %u %lld", (unsigned long long)got.hashes[0],
-                     got.part_of[0], (long long)got.seconds[0]);
-        if (got.unreadable_row >= 0)
-            unreadable = row_count + got.unreadable_row;
-        row_count += got.rows;
-    } while (true);
-    ops->end(hot, stream);
-    return status;
-}
-#define ROWS "id:UInt64,ts:DateTime,p:String,h:UInt64"
-static void answer_rows(void)
-{
-    ch_script_table(&script, "SELECT `id`, `ts`, _part", ROWS,
-                    "1|1600000000|all_2_2_0|77;2|1600000001|all_1_1_0|78");
-}
-
-static void test_rows(void **state)
-{
-    (void)state;
-    const struct question q = {ask_rows, answer_rows, "reading"};
-    rows_of = schema;
-    for (size_t ahead = 0; ahead < 2; ahead++) {
-        hot->read_ahead = ahead * 100000;
-        try_all(&q);
-        assert_int_equal(row_count, 2);
-        assert_int_equal(unreadable, -1);
-        assert_string_equal(first_row, "77 1 1600000000");
-        refuse(&q, "SELECT", "id:UInt64,ts:DateTime,p:String", "1|2|all_1_1_0", LX_E_FORMAT,
-               "3 columns, 4 were asked for");
-        refuse(&q, "SELECT", "id:UInt32,ts:DateTime,p:String,h:UInt64", "1|2|all_1_1_0|4",
-               LX_E_AGAIN, "the column id became UInt32");
-        refuse(&q, "SELECT", ROWS, "1|2|all_3_3_0|4", LX_E_FORMAT, "a row of part all_3_3_0 came");
-        refuse(&q, "SELECT", "id:UInt64,ts:DateTime,p:String,h:String", "1|2|all_1_1_0|4",
-               LX_E_FORMAT, "the row hash came as String");
-        refuse(&q, "SELECT", "id:UInt64,ts:DateTime,p:String,h:UInt32", "1|2|all_1_1_0|4",
-               LX_E_FORMAT, "the row hash came as UInt32");
-    }
-    hot->read_ahead = 0;
-}
-
-/* A number of a column that is wider than numbers are must not be copied into one. */
-static void test_unreadable(void **state)
-{
-    (void)state;
-    const struct question q = {ask_rows, NULL, NULL};
-    const struct lx_source_column columns[] = {
-        {LX_STR("a"), LX_STR("Array(Float64)"), LX_STR(""), LX_STR("")},
-        {LX_STR("ts"), LX_STR("DateTime"), LX_STR(""), LX_STR("")}};
-    struct lx_row_schema *made;
-    assert_status(lx_row_schema_build(columns, 2, false, &made, &err), LX_OK);
-    assert_non_null(made->fields[0].unreadable_sql);
-    rows_of = made;
-    ch_script_table(&script, "toUInt32(multiIf((",
-                    "a:String,ts:DateTime,b:UInt32,p:String,h:UInt64",
-                    "[1]|2|0|all_1_1_0|77;[nan]|2|1|all_1_1_0|78");
-    assert_status(ask_rows(&err), LX_OK);
-    assert_int_equal(row_count, 2);
-    assert_int_equal(unreadable, 1);
-    ch_script_clear(&script);
-    refuse(&q, "SELECT", "a:String,ts:DateTime,b:String,p:String,h:UInt64",
-           "[1]|2|sixteen bytes ...|all_1_1_0|77", LX_E_FORMAT, "came as String");
-    lx_row_schema_free(made);
-    rows_of = schema;
-}
-
-/* Names of every length: so memory runs out at every place of the questions' texts. */
 static void test_memory_everywhere(void **state)
 {
     (void)state;
     static const struct question questions[] = {
-        {ask_policy, answer_policy, NULL},   {ask_parts, answer_parts, NULL},
-        {ask_sums, answer_sums, NULL},       {ask_present, answer_present, NULL},
-        {ask_stored, answer_stored, NULL},   {ask_table, answer_table, NULL},
-        {ask_mask, answer_statement, NULL},  {ask_drop, answer_statement, NULL},
-        {ask_apply, answer_statement, NULL}, {ask_hashes, answer_hashes, NULL},
-        {ask_rows, answer_rows, NULL}};
-    rows_of = compared = schema;
-    for (size_t length = 1; length < 300; length++) {
-        char name[300];
-        memset(name, 'x', length);
-        name[length] = 0;
-        hot->target.len = 0;
-        assert_int_equal(lx_ch_quote_name(&hot->target, lx_str_of(name)), LX_OK);
-        for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++)
-            if (length % 10 == 0 || questions[i].ask != ask_table)
-                test_memory(&questions[i]);
-    }
-    hot->target.len = 0;
+        {ask_policy, answer_policy, NULL},  {ask_parts, answer_parts, NULL},
+        {ask_sums, answer_sums, NULL},      {ask_present, answer_present, NULL},
+        {ask_stored, answer_stored, NULL},  {ask_mask, answer_statement, NULL},
+        {ask_drop, answer_statement, NULL}, {ask_apply, answer_statement, NULL}};
+    try_memory_everywhere(questions, sizeof questions / sizeof questions[0]);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -1024,12 +634,13 @@ static void test_memory_everywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_row_policy), TEST(test_self_test),      TEST(test_parts),
-        TEST(test_sums),       TEST(test_present),        TEST(test_stored),
-        TEST(test_table),      TEST(test_drop),           TEST(test_drop_refused),
-        TEST(test_mask),       TEST(test_mask_fails),     TEST(test_mutations),
-        TEST(test_pending),    TEST(test_hashes),         TEST(test_rows),
-        TEST(test_unreadable), TEST(test_cut_statements), TEST(test_memory_everywhere),
+        TEST(test_row_policy),     TEST(test_self_test),
+        TEST(test_parts),          TEST(test_sums),
+        TEST(test_present),        TEST(test_stored),
+        TEST(test_table),          TEST(test_drop),
+        TEST(test_drop_refused),   TEST(test_mask),
+        TEST(test_cut_statements), TEST(test_mask_fails),
+        TEST(test_mutations),      TEST(test_memory_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
