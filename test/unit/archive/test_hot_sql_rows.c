@@ -18,6 +18,24 @@ static enum lx_status ask_pending(struct lx_err *e)
     return status;
 }
 
+static void answer_pending(void)
+{
+    ch_script_table(&script, "CHECK GRANT ALTER DELETE ON `", "r:UInt8", "0");
+    ch_script_table(&script, "AND table = 'events' ORDER BY", MUTATIONS,
+                    "0000000001|DELETE|2026|why|1;0000000002|DELETE|2026||2");
+}
+
+static void test_pending_memory(void **state)
+{
+    (void)state;
+    const struct question q = {ask_pending, answer_pending, NULL};
+    try_memory(&q);
+    try_memory_everywhere(&q, 1);
+    assert_true(server.asked_right && !server.may_delete && server.saw_mutations);
+    assert_int_equal(server.mutation_count, 2);
+    lx_pending_server_free(&server);
+}
+
 static void test_pending(void **state)
 {
     (void)state;
@@ -156,6 +174,8 @@ static void test_rows(void **state)
                "3 columns, 4 were asked for");
         refuse(&q, "SELECT", "id:UInt32,ts:DateTime,p:String,h:UInt64", "1|2|all_1_1_0|4",
                LX_E_AGAIN, "the column id became UInt32");
+        refuse(&q, "SELECT", "id:Nullable(UInt64),ts:DateTime,p:String,h:UInt64",
+               "\\N|2|all_1_1_0|4", LX_E_AGAIN, "the column id became Nullable(UInt64)");
         refuse(&q, "SELECT", ROWS, "1|2|all_3_3_0|4", LX_E_FORMAT, "a row of part all_3_3_0 came");
         refuse(&q, "SELECT", "id:UInt64,ts:DateTime,p:String,h:String", "1|2|all_1_1_0|4",
                LX_E_FORMAT, "the row hash came as String");
@@ -204,8 +224,8 @@ static void test_memory_everywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_pending),           TEST(test_hashes), TEST(test_rows), TEST(test_unreadable),
-        TEST(test_memory_everywhere),
+        TEST(test_pending), TEST(test_pending_memory), TEST(test_hashes),
+        TEST(test_rows),    TEST(test_unreadable),     TEST(test_memory_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

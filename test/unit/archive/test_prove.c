@@ -490,7 +490,8 @@ static void test_object_is_gone(void **state)
     (void)state;
     size_t size;
     uint8_t copy[20000];
-    memcpy(copy, object(&size), size);
+    const uint8_t *bytes = object(&size);
+    memcpy(copy, bytes, size);
     scene.heads_fail = LX_E_ACCESS;
     assert_status(make_warrant(&err), LX_E_ACCESS, &err);
     scene.heads_fail = LX_OK;
@@ -519,7 +520,8 @@ static void test_no_etags(void **state)
     size_t size;
     ask_for(0);
     uint8_t copy[20000] = {0};
-    memcpy(copy, object(&size), size);
+    const uint8_t *bytes = object(&size);
+    memcpy(copy, bytes, size);
     assert_true(lx_mem_bucket_put(scene.sim.bucket, key, copy, size + 1));
     assert_status(make_warrant(&err), LX_E_CORRUPT, &err);
     assert_says(err.text, "and none");
