@@ -20,6 +20,7 @@ static enum lx_status ask_pending(struct lx_err *e)
 
 static void answer_pending(void)
 {
+    lx_pending_server_free(&server);
     ch_script_table(&script, "CHECK GRANT ALTER DELETE ON `", "r:UInt8", "0");
     ch_script_table(&script, "AND table = 'events' ORDER BY", MUTATIONS,
                     "0000000001|DELETE|2026|why|1;0000000002|DELETE|2026||2");
