@@ -15,6 +15,14 @@
 #define ROW_GROUP_BYTES (32 * LX_MIB)
 #define ROW_GROUP_RAW_BYTES (384 * LX_MIB)
 #define PENDING_BYTES (24 * LX_MIB)
+/* Of the run's memory: one part of so many for the pages of all columns, and for their
+ * dictionaries. Wide tables get smaller ones. A scan that proves the file may take half of the
+ * memory, and holds a page of each column twice, as it is stored and as it is, and its dictionary.
+ */
+#define PAGES_SHARE 8
+#define DICTIONARIES_SHARE 16
+#define LARGEST_DICTIONARY LX_MIB
+#define LEAST_DICTIONARY (16 * LX_KIB)
 #define USUAL_MEMORY ((int64_t)(256 * LX_MIB)) /* of a run: what these sizes are meant for */
 #define HASHES_SHARE                                                                               \
     8 /* of a run's memory, for the hashes of one file's rows: one part of so many */
@@ -126,6 +134,14 @@ static int64_t share(const struct lx_archive_options *o, size_t bytes)
     return (int64_t)((double)bytes * (double)o->memory_bytes / (double)USUAL_MEMORY);
 }
 
+static size_t dictionary_bytes(const struct lx_archive_options *o, size_t leaves)
+{
+    size_t bytes = (size_t)o->memory_bytes / DICTIONARIES_SHARE / leaves;
+    return bytes > LARGEST_DICTIONARY ? LARGEST_DICTIONARY
+           : bytes > LEAST_DICTIONARY ? bytes
+                                      : LEAST_DICTIONARY;
+}
+
 static enum lx_status put_metadata(const struct lx_batch_file *file, struct lx_err *err)
 {
     const struct lx_batch *batch = file->batch;
@@ -166,6 +182,8 @@ static enum lx_status create_writer(struct lx_batch_file *file, struct lx_err *e
         .row_group_bytes = share(o, ROW_GROUP_BYTES),
         .row_group_raw_bytes = share(o, ROW_GROUP_RAW_BYTES),
         .pending_bytes = (size_t)share(o, PENDING_BYTES),
+        .open_bytes = (size_t)o->memory_bytes / PAGES_SHARE,
+        .dictionary_bytes = dictionary_bytes(o, leaves),
         .columns = columns,
         .choices = batch->choices,
     };

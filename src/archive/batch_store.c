@@ -162,7 +162,7 @@ static enum lx_status whose(const struct lx_batch_file *file, const struct lx_ob
 }
 
 /* A bad file is kept where nobody takes it for an archived one. LX_E_AGAIN: it is not ours. */
-static enum lx_status quarantine(const struct lx_batch_file *file, struct lx_err *err)
+static enum lx_status quarantine(const struct lx_batch_file *file, bool limit, struct lx_err *err)
 {
     struct lx_store *store = file->batch->run->o->store;
     char key[LX_MAX_NAME];
@@ -185,9 +185,10 @@ static enum lx_status quarantine(const struct lx_batch_file *file, struct lx_err
     if (kept && owner == LX_OK)
         (void)!lx_store_delete(store, file->key, NULL);
     lx_err_hint(err,
-                "no row was deleted: all stay in ClickHouse. The file was not recorded%s%s; test "
+                "no row was deleted: all stay in ClickHouse. The file was not recorded%s%s; %stest "
                 "this machine's memory and the store, then run again",
-                kept ? "; a copy is kept as " : "", kept ? key : "");
+                kept ? "; a copy is kept as " : "", kept ? key : "",
+                limit ? "raise ARCHIVE_MEMORY_MB where rows are wide; else " : "");
     return LX_E_MISMATCH;
 }
 
@@ -203,7 +204,7 @@ static enum lx_status judge_unproven(const struct lx_batch_file *file, enum lx_s
             lx_prove_explain(file->batch->run, &request, &file->differs, err);
         else if (status != LX_E_MISMATCH)
             lx_err_context(err, "the proof failed");
-        status = quarantine(file, err);
+        status = quarantine(file, status == LX_E_LIMIT, err);
         err->status = status;
         return status;
     }

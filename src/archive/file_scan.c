@@ -4,6 +4,12 @@
 #include "base/mutant.h"
 
 #define BATCH_ROWS 16384
+#define LEAST_BATCH_ROWS 256
+/* All columns have a piece of the file and a batch of values in memory at once: each of the two may
+ * take one part in so many of what a scan may, so that wide tables are read in smaller ones. */
+#define PIECES_SHARE 8
+#define LARGEST_PIECE LX_MIB
+#define LEAST_PIECE (64 * LX_KIB)
 #define INDEXES_MAX (64 * LX_MIB) /* of one file, read at once */
 
 struct lx_file_scan {
@@ -19,6 +25,7 @@ struct lx_file_scan {
     size_t leaf_count;
     const struct lx_column **decoded, **arranged;
     uint64_t *hashes;
+    int64_t batch_rows;
     bool whole; /* all rows: then the indexes are checked at the end, too */
     /* Bytes from this offset, read ahead. */
     uint8_t *ahead;
@@ -98,16 +105,47 @@ static enum lx_status check_front(struct lx_file_scan *scan, struct lx_err *err)
     return LX_OK;
 }
 
+static size_t piece_bytes(const struct lx_file_scan_options *options)
+{
+    size_t piece = options->memory_bytes / PIECES_SHARE / (options->schema->field_count + 1);
+    return options->memory_bytes == 0 || piece > LARGEST_PIECE ? LARGEST_PIECE
+           : piece > LEAST_PIECE                               ? piece
+                                                               : LEAST_PIECE;
+}
+
+/* By the widest row group's rows on average. */
+static int64_t batch_rows(const struct lx_parquet_metadata *file, size_t memory)
+{
+    double widest = 1;
+    for (size_t g = 0; g < file->row_group_count; g++) {
+        const struct lx_parquet_row_group *group = &file->row_groups[g];
+        double bytes = 0;
+        for (uint32_t c = 0; c < file->schema.leaf_count; c++) {
+            const struct lx_parquet_chunk *chunk = &group->chunks[c];
+            bytes += (double)(chunk->text_bytes > chunk->raw_bytes ? chunk->text_bytes
+                                                                   : chunk->raw_bytes);
+        }
+        if (group->rows > 0 && bytes / (double)group->rows > widest)
+            widest = bytes / (double)group->rows;
+    }
+    double rows = (double)memory / PIECES_SHARE / widest;
+    return memory == 0 || rows > BATCH_ROWS ? BATCH_ROWS
+           : rows > LEAST_BATCH_ROWS        ? (int64_t)rows
+                                            : LEAST_BATCH_ROWS;
+}
+
 static enum lx_status open_scan(struct lx_file_scan *scan,
                                 const struct lx_file_scan_options *options, struct lx_err *err)
 {
     struct lx_parquet_source source = {read_at, scan, options->size};
-    struct lx_parquet_reader_options reader = {.scan_bytes = options->memory_bytes};
+    struct lx_parquet_reader_options reader = {.scan_bytes = options->memory_bytes,
+                                               .piece_bytes = piece_bytes(options)};
     struct lx_str batch;
     /* A store's answer takes longer than a small file: one request in place of one a column. */
     if (scan->whole && options->size > 0 && options->size <= (int64_t)LX_FILE_SCAN_AT_ONCE)
         LX_TRY(read_range(scan, 0, (size_t)options->size, err));
     LX_TRY(lx_parquet_reader_open(&source, &reader, &scan->reader, err));
+    scan->batch_rows = batch_rows(lx_parquet_reader_metadata(scan->reader), options->memory_bytes);
     if (scan->whole)
         LX_TRY(check_front(scan, err));
     if (options->batch != NULL &&
@@ -227,7 +265,7 @@ enum lx_status lx_file_scan_next(struct lx_file_scan *scan, struct lx_file_rows 
     const struct lx_column *const *sent = NULL;
     int64_t count = 0;
     enum lx_status status =
-        lx_parquet_scan_next(scan->scan, BATCH_ROWS, scan->decoded, &count, err);
+        lx_parquet_scan_next(scan->scan, scan->batch_rows, scan->decoded, &count, err);
     if (status == LX_OK && count > 0) {
         for (size_t i = 0; i <= scan->schema->field_count; i++)
             scan->arranged[i] =
