@@ -497,6 +497,20 @@ static enum lx_status check_values(struct lx_config *config, struct lx_err *err)
     return LX_OK;
 }
 
+/* A part is held in memory while it is sent. */
+static enum lx_status check_part_size(const struct lx_config *config, struct lx_err *err)
+{
+    if (config->part_size == 0 || config->part_size <= config->memory / 4)
+        return LX_OK;
+    lx_err_set(err, LX_E_ARGUMENT,
+               "S3_PART_MB=%lld is more than a quarter of ARCHIVE_MEMORY_MB=%lld",
+               (long long)(config->part_size / (int64_t)LX_MIB),
+               (long long)(config->memory / (int64_t)LX_MIB));
+    lx_err_hint(err, "leave S3_PART_MB unset, or set ARCHIVE_MEMORY_MB=%lld",
+                (long long)(4 * config->part_size / (int64_t)LX_MIB));
+    return LX_E_ARGUMENT;
+}
+
 static void set_defaults(struct lx_config *config)
 {
     for (int i = 0; i < LX_SETTING_COUNT; i++)
@@ -524,6 +538,7 @@ static enum lx_status load_all(struct loading *loading, struct flags *flags, str
     loading->judging = true;
     LX_TRY(apply(loading, flags, err));
     LX_TRY(check_values(loading->config, err));
+    LX_TRY(check_part_size(loading->config, err));
     return lx_config_resolve(loading->config, err);
 }
 

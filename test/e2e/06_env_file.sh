@@ -56,6 +56,8 @@ equal "the environment wins" "9 environment" "$(days --env-file "$T/other.env")"
 equal "a flag wins" "10 flag" "$(days --archive-after-days=10)"
 equal "a yes/no flag" "false flag" "$(lynex config --no-delete-after-archive | grep -E '^ +DELETE_AFTER_ARCHIVE ' | awk '{ print $2, $3 }')"
 equal "a file read from a pipe" "7 $T/pipe:1" "$(mkfifo "$T/pipe"; (cat "$T/other.env" > "$T/pipe" &); SETTINGS=(); days --env-file "$T/pipe")"
+out=$(lynex config --s3-part-mb 512 --archive-memory-mb 128 2>&1); status_is "parts that do not fit the memory" 2 $? "$out"
+contains "what would fit is said" "ARCHIVE_MEMORY_MB=2048" "$out"
 
 # The reference and the example are made from the table.
 equal "docs/settings.md is what lynex prints" "" "$(diff <(lynex config --markdown) "$TOP/docs/settings.md" | head -5)"
