@@ -367,7 +367,8 @@ uint64_t scene_memory(void (*make)(void), enum lx_status (*act)(struct lx_err *e
     void *none = NULL;
     size_t used = 0;
     lx_alloc_judge(fails);
-    for (target = 1;; target++) {
+    /* Each of the first, then some: most of the many are the reading of JSON. */
+    for (target = 1;; target += target < 100 ? 1 : 7) {
         struct lx_err err = LX_ERR_INIT;
         assert_int_equal(scene_setup(&none), 0);
         make();
@@ -389,6 +390,6 @@ uint64_t scene_memory(void (*make)(void), enum lx_status (*act)(struct lx_err *e
             break;
     }
     lx_alloc_judge(NULL);
-    print_message("%llu allocations failed\n", (unsigned long long)target - 1);
+    print_message("%llu allocations\n", (unsigned long long)target - 1);
     return target - 1;
 }

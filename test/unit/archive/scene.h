@@ -73,9 +73,9 @@ int64_t scene_hot_rows(void); /* in the table */
 size_t scene_live(void);      /* segments of the newest ledger */
 struct sim_part *scene_part(size_t part);
 
-/* Calls `act` once for every allocation that it makes, which fails; the models' own are left out.
- * Each time the scene is made anew by `make`. `act` must end with LX_OK or LX_E_MEMORY and a text;
- * nothing may leak. Returns how many allocations failed. */
+/* Calls `act` again and again, with another of its allocations failing; the models' own are left
+ * out. Each time the scene is made anew by `make`. `act` must end with LX_OK or LX_E_MEMORY and a
+ * text; nothing may leak. Returns how many allocations it makes. */
 uint64_t scene_memory(void (*make)(void), enum lx_status (*act)(struct lx_err *err));
 
 #define assert_status(call, expected, err)                                                         \
