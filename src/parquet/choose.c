@@ -192,8 +192,9 @@ static enum lx_status try_ways(struct trial *trial, enum lx_parquet_encoding enc
         if (expense->more != NULL)
             here.cost += expense->more[i];
         keep_cheaper(best, &here);
-        /* Ways go from the fastest on: where one is dearer than those before, so are the next. */
-        if (i > 1 && here.cost > cheapest)
+        /* Ways go from the fastest on: where one is dearer than those before, so are the next; not
+         * always, so where bytes count most all are tried. */
+        if (i > 1 && here.cost > cheapest && trial->question->file->effort != LX_PARQUET_SMALL)
             break;
         cheapest = here.cost < cheapest ? here.cost : cheapest;
     }
@@ -351,7 +352,8 @@ static enum lx_status refine(struct trial *trial, const struct lx_pq_page *page,
                              const struct candidate *first, const struct candidate *second,
                              struct candidate *best)
 {
-    int64_t count = sample_count(page, REFINE_BYTES);
+    bool small = trial->question->file->effort == LX_PARQUET_SMALL;
+    int64_t count = small ? page->count : sample_count(page, REFINE_BYTES);
     *best = (struct candidate){.cost = INFINITY};
     LX_TRY(try_encoding(trial, first->encoding, &page->values, count, best));
     struct trial again = *trial;

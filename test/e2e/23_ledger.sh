@@ -110,7 +110,7 @@ sql "CREATE TABLE prod.late AS prod.events"
 sql "INSERT INTO prod.late SELECT * FROM prod.events"
 LYNEX_STEP=kill@uploaded
 SETTINGS+=("ARCHIVE_URL=file://$T/other")
-lynex archive > "$T/out" 2>&1
+lynex archive --archive-threads 1 > "$T/out" 2>&1
 LYNEX_STEP=
 lynex archive > "$T/out2" 2>&1; status_is "another root: archived after a dead run" 0 $? "$(cat "$T/out2")"
 rm -rf "$T/other/_delta_log"
