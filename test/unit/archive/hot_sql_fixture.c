@@ -2,6 +2,12 @@
 
 #include <stdatomic.h>
 
+void assert_says(const char *said, const char *words)
+{
+    if (said == NULL || strstr(said, words) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", said != NULL ? said : "nothing", words);
+}
+
 struct ch_script script;
 struct lx_hot_sql *hot;
 const struct lx_hot_ops *ops;
