@@ -93,6 +93,6 @@ CAUSES = {
     'right missing': 'AccessDenied|refuse|may not|right', 'exception in mid-stream': 'MEMORY_LIMIT_EXCEEDED',
     'exception': 'MEMORY_LIMIT|CANCELLED|TIMEOUT|NETWORK_ERROR|TOO_MANY|fault proxy',
     'mutation refused': 'TOO_MANY_MUTATIONS', 'disk full': 'NOT_ENOUGH_SPACE', 'table read-only': 'READ_ONLY',
-    'bit flipped': 'proof failed|corrupt|not |bytes|sum|differ|line|invalid|changed',
+    'bit flipped': 'proof failed|corrupt|not |bytes|sum|differ|line|invalid|changed|became|query lynex-',
     'body cut, honestly': 'proof failed|ends|short|bytes|not |too',
 }
