@@ -25,7 +25,7 @@ POINTS = {
 }
 # What a run may say without a fault of its own: others were faster, time and again; a delete that another began
 # waits for the server; a vacuum took what was uploaded just now (`--min-age 0` is not for every day).
-GAVE_WAY = r'changed under each of \d+ plans|still waits on the server|reading back .*NoSuchKey'
+GAVE_WAY = r'changed under each of \d+ plans|still waits on the server|reading back .*NoSuchKey|is gone before it could be proven'
 OVERDUE = 25  # seconds after which a run is killed: its faults may make it wait for long
 
 
