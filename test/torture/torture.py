@@ -4,6 +4,7 @@ others insert, merge, update and delete; an oracle that knows each row looks for
 
   torture.py      TORTURE_SECONDS (600), TORTURE_SEED (random, printed), TORTURE_DIR (a new one), LYNEX_BIN,
                   LIBCHDB, LYNEX_MUTANT; KILLS_WANTED, STEP_KILLS_WANTED: fewer fail the campaign;
+                  TORTURE_CAUSES=told: a message that does not name the fault is printed, and fails nothing;
                   TORTURE_GO_ON: does not end at the first violation
 
 A seed gives the same decisions again: which run is set up how, what is inserted when. Real servers and
