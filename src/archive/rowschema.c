@@ -292,6 +292,22 @@ static enum lx_status take_field(struct lx_row_schema *schema, const json_t *obj
     return lx_field_finish(field, err);
 }
 
+/* What a later version added may change what the rest means: it is not passed over. */
+static enum lx_status check_members(const struct lx_row_schema *schema, const json_t *json,
+                                    struct lx_err *err)
+{
+    json_t *made = NULL;
+    LX_TRY(lx_row_schema_to_json(schema, &made, err));
+    bool same = json_equal(json, made) != 0;
+    json_decref(made);
+    if (same)
+        return LX_OK;
+    lx_err_set(err, LX_E_UNSUPPORTED,
+               "a row schema of the ledger holds more than this lynex knows, or in another form");
+    lx_err_hint(err, "a later version wrote it: update lynex. Nothing was changed");
+    return LX_E_UNSUPPORTED;
+}
+
 enum lx_status lx_row_schema_from_json(const json_t *json, struct lx_row_schema **out,
                                        struct lx_err *err)
 {
@@ -306,6 +322,8 @@ enum lx_status lx_row_schema_from_json(const json_t *json, struct lx_row_schema 
     enum lx_status status = LX_OK;
     for (size_t i = 0; status == LX_OK && i < count; i++)
         status = take_field(schema, json_array_get(columns, i), err);
+    if (status == LX_OK)
+        status = check_members(schema, json, err);
     if (status == LX_OK)
         status = lx_schema_set_id(schema, json, err);
     if (status != LX_OK) {

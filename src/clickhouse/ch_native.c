@@ -100,15 +100,17 @@ static enum lx_status later_header(struct lx_ch_native *native, size_t index, st
     const struct lx_ch_column *column = &native->block.columns[index];
     LX_TRY(read_text(native, LX_CH_MAX_COLUMN_NAME, "column name", err));
     if (!lx_str_is(lx_buf_view(&native->scratch), column->name))
-        return lx_err_set(err, LX_E_FORMAT, "after %lld rows column %s became %.64s",
-                          (long long)native->rows_before, column->name,
-                          lx_buf_cstr(&native->scratch));
+        return lx_err_set(
+            err, LX_E_FORMAT, "the answer is corrupt: after %lld rows column %s became %.64s",
+            (long long)native->rows_before, column->name, lx_buf_cstr(&native->scratch));
     LX_TRY(read_text(native, LX_CH_MAX_TYPE_TEXT, "type name", err));
     if (!lx_str_is(lx_buf_view(&native->scratch), column->type->text))
-        return lx_err_set(err, LX_E_FORMAT,
-                          "after %lld rows column %s changed its type from %.64s to %.64s",
-                          (long long)native->rows_before, column->name, column->type->text,
-                          lx_buf_cstr(&native->scratch));
+        return lx_err_set(
+            err, LX_E_FORMAT,
+            "the answer is corrupt: after %lld rows column %s changed its type from %.64s to "
+            "%.64s",
+            (long long)native->rows_before, column->name, column->type->text,
+            lx_buf_cstr(&native->scratch));
     return LX_OK;
 }
 

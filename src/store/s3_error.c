@@ -8,6 +8,7 @@ enum help {
     HELP_NONE,
     HELP_KEYS,   /* wrong or expired keys */
     HELP_ACCESS, /* a right is missing */
+    HELP_UNTOLD, /* refused, and no word why */
     HELP_BUCKET, /* there is no such bucket */
     HELP_CLOCK,
     HELP_QUOTA,
@@ -63,7 +64,7 @@ static struct known of_status(int status)
 {
     switch (status) {
     case 401: return (struct known){"Unauthorized", LX_E_AUTH, false, HELP_KEYS};
-    case 403: return (struct known){"AccessDenied", LX_E_ACCESS, false, HELP_ACCESS};
+    case 403: return (struct known){"AccessDenied", LX_E_ACCESS, false, HELP_UNTOLD};
     case 404: return (struct known){"NoSuchKey", LX_E_NOTFOUND, false, HELP_NONE};
     case 409: return (struct known){"Conflict", LX_E_BUSY, true, HELP_NONE};
     case 412: return (struct known){"PreconditionFailed", LX_E_EXISTS, false, HELP_NONE};
@@ -90,6 +91,8 @@ static struct known look_up(const struct lx_s3_call *call, int status, const cha
             return known;
         }
     struct known known = of_status(status);
+    if (code[0] != 0 && known.help == HELP_UNTOLD)
+        known.help = HELP_ACCESS;
     if (code[0] != 0)
         known.code = code;
     return known;
@@ -107,6 +110,13 @@ static void hint(struct lx_s3 *s3, const struct lx_s3_call *call, enum help help
     case HELP_ACCESS:
         lx_err_hint(err, "the IAM user lacks %s on %s: `lynex iam` prints the policy to apply",
                     call->action, s3->bucket);
+        return;
+    case HELP_UNTOLD:
+        lx_err_hint(err,
+                    "the IAM user lacks %s on %s (`lynex iam` prints the policy to apply), the "
+                    "session token has expired, or this machine's clock is wrong: the store says "
+                    "that it is %.*s",
+                    call->action, s3->bucket, LX_STR_ARG(date));
         return;
     case HELP_BUCKET:
         if (s3->endpoint_host != NULL)
@@ -173,9 +183,12 @@ enum lx_status lx_s3_failed(struct lx_s3 *s3, const struct lx_s3_call *call,
     find_region(failure);
     lx_s3_name(s3, call->key, name, sizeof name);
     failure->again = known.again;
-    lx_err_set(err, known.status, "%s (%s): %s%s%d%s%s", name, call->action + 3, known.code,
+    lx_err_set(err, known.status, "%s (%s): %s%s%d%s%s%s", name, call->action + 3, known.code,
                known.code[0] != 0 ? ", HTTP " : "HTTP ", failure->status,
-               message[0] != 0 ? ": " : "", message);
+               message[0] != 0 ? ": " : "", message,
+               known.help == HELP_UNTOLD
+                   ? ", or ExpiredToken or RequestTimeTooSkewed: the answer to a HEAD does not say"
+                   : "");
     if (err != NULL) {
         err->code = failure->status;
         snprintf(err->name, sizeof err->name, "%s", known.code);

@@ -4,8 +4,6 @@
 # TORTURE_SECONDS (60), TORTURE_SEED (7).
 . "$(dirname "$0")/lib.sh"
 export LYNEX_BIN TORTURE_SEED=${TORTURE_SEED:-7} TORTURE_SECONDS=${TORTURE_SECONDS:-60} TORTURE_DIR=$T/torture
-# Each fault's message has its own tests (05, 40, 41); here, where faults meet, it is printed.
-export TORTURE_CAUSES=told
 # How far a minute comes depends on what else the machine does: these are asked of the long one.
 export KILLS_WANTED=15 STEP_KILLS_WANTED=0
 mkdir "$T/torture"

@@ -32,7 +32,7 @@ static void from_json(struct lx_str text)
 {
     struct lx_err err = LX_ERR_INIT;
     struct lx_row_schema *schema, *again;
-    json_t *json = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, NULL), *made, *remade;
+    json_t *json = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, NULL), *made;
     if (json == NULL)
         return;
     enum lx_status status = lx_row_schema_from_json(json, &schema, &err);
@@ -40,13 +40,9 @@ static void from_json(struct lx_str text)
     if (status == LX_OK) {
         require(lx_row_schema_to_json(schema, &made, &err) == LX_OK, err.text);
         require(lx_row_schema_from_json(made, &again, &err) == LX_OK, err.text);
-        require(lx_row_schema_to_json(again, &remade, &err) == LX_OK, err.text);
-        require(json_equal(made, remade), "another schema");
-        /* The id is of all that the log holds, members of later versions too. */
-        require(!json_equal(json, made) || strcmp(schema->id, again->id) == 0, "another id");
+        require(strcmp(schema->id, again->id) == 0, "another id");
         lx_row_schema_free(again);
         json_decref(made);
-        json_decref(remade);
         struct lx_from_file *from;
         if (lx_from_file_create(schema, &from, &err) == LX_OK)
             lx_from_file_free(from);

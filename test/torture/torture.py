@@ -4,7 +4,6 @@ others insert, merge, update and delete; an oracle that knows each row looks for
 
   torture.py      TORTURE_SECONDS (600), TORTURE_SEED (random, printed), TORTURE_DIR (a new one), LYNEX_BIN,
                   LIBCHDB, LYNEX_MUTANT; KILLS_WANTED, STEP_KILLS_WANTED: fewer fail the campaign;
-                  TORTURE_CAUSES=told: a message that does not name the fault is printed, and fails nothing;
                   TORTURE_GO_ON: does not end at the first violation
 
 A seed gives the same decisions again: which run is set up how, what is inserted when. Real servers and
@@ -14,6 +13,7 @@ schedulers give no more than that. Exit status 1 on any violation; the directory
   runs.py     one run of an archiver                    truth.py    the rows
 """
 import collections
+import http.client
 import os
 import random
 import shutil
@@ -276,6 +276,13 @@ class Campaign:
             self.end_chapter(log, cache)
         cache.close()
         self.chapter += 1
+
+    def has_log(self):
+        """Has anything been committed to this chapter's root, as far as the gateway tells?"""
+        try:
+            return self.gateway.get('%s/_delta_log/%020d.json' % (self.table, 0)) is not None
+        except (OSError, RuntimeError, http.client.HTTPException):
+            return False
 
     def end_chapter(self, log, cache):
         """Without faults one run does all; then everything is exactly once."""
