@@ -9,6 +9,7 @@
  * log out of the files. It is done once to see which allocations there are, then once more for each
  * that is reached by another path of calls than all before it, which then fails. The work ends with
  * LX_OK or LX_E_MEMORY and leaks nothing, and clean runs archive every row exactly once. */
+#include "held.h"
 #include "sim.h"
 
 #include "archive/pending.h"
@@ -45,7 +46,6 @@ static struct {
     bool armed;
     bool recording;
     bool verbose; /* says where the allocation is that fails */
-    int held;     /* the models' own allocations: they are not the program's */
     uint64_t number, target;
     uint64_t *paths; /* hashes, open addressing */
     size_t path_count;
@@ -73,98 +73,35 @@ static bool is_new_path(void)
 
 static bool fails(void)
 {
-    if (!faults.armed || faults.held > 0)
+    if (!faults.armed || sim_held > 0)
         return false;
     faults.number++;
     if (faults.recording && faults.target_count < MAX_TARGETS && is_new_path())
         faults.targets[faults.target_count++] = faults.number;
     if (faults.number == faults.target && faults.verbose) {
-        faults.held++;
+        sim_held++;
         SAY_WHERE();
-        faults.held--;
+        sim_held--;
     }
     return faults.number == faults.target;
 }
 
 /* -- the models, held ---------------------------------------------------------------------- */
 
-#define HELD(call)                                                                                 \
-    faults.held++;                                                                                 \
-    enum lx_status status = (call);                                                                \
-    faults.held--;                                                                                 \
-    return status
-
-static enum lx_status table(void *self, struct lx_hot_table **made, struct lx_err *err)
-{
-    HELD(sim_hot_ops.table(self, made, err));
-}
-static enum lx_status parts(void *self, struct lx_hot_parts *made, struct lx_err *err)
-{
-    HELD(sim_hot_ops.parts(self, made, err));
-}
-static enum lx_status sums(void *self, struct lx_hot_sum *asked, size_t count, bool whole,
-                           struct lx_err *err)
-{
-    HELD(sim_hot_ops.sums(self, asked, count, whole, err));
-}
-static enum lx_status read_rows(void *self, const struct lx_hot_read *read,
-                                struct lx_hot_stream **stream, struct lx_err *err)
-{
-    HELD(sim_hot_ops.read(self, read, stream, err));
-}
-static enum lx_status next(void *self, struct lx_hot_stream *stream, struct lx_hot_rows *rows,
-                           struct lx_err *err)
-{
-    HELD(sim_hot_ops.next(self, stream, rows, err));
-}
-static enum lx_status hashes(void *self, const struct lx_hot_read *read,
-                             struct lx_hot_stream **stream, struct lx_err *err)
-{
-    HELD(sim_hot_ops.hashes(self, read, stream, err));
-}
-static enum lx_status next_hashes(void *self, struct lx_hot_stream *stream,
-                                  struct lx_hot_hashes *made, struct lx_err *err)
-{
-    HELD(sim_hot_ops.next_hashes(self, stream, made, err));
-}
-static enum lx_status drop_parts(void *self, const char *const *names, size_t count,
-                                 struct lx_buf *statement, char id[64], struct lx_err *err)
-{
-    HELD(sim_hot_ops.drop_parts(self, names, count, statement, id, err));
-}
-static enum lx_status mask(void *self, const char *partition, const struct lx_hot_mask *masks,
-                           size_t count, int64_t wait_ms, struct lx_buf *statement, char id[64],
-                           struct lx_err *err)
-{
-    HELD(sim_hot_ops.mask(self, partition, masks, count, wait_ms, statement, id, err));
-}
-static enum lx_status apply_mask(void *self, const char *partition, int64_t wait_ms,
-                                 struct lx_err *err)
-{
-    HELD(sim_hot_ops.apply_mask(self, partition, wait_ms, err));
-}
-
 static enum lx_status (*real_at_step)(void *context, enum lx_step step, struct lx_err *err);
 static enum lx_status at_step(void *context, enum lx_step step, struct lx_err *err)
 {
-    HELD(real_at_step(context, step, err));
+    sim_held++;
+    enum lx_status status = real_at_step(context, step, err);
+    sim_held--;
+    return status;
 }
 
 static struct lx_hot_ops held_ops;
 
 static void hold_models(struct sim_actor *actor)
 {
-    held_ops = sim_hot_ops;
-    held_ops.table = table;
-    held_ops.parts = parts;
-    held_ops.sums = sums;
-    held_ops.read = read_rows;
-    held_ops.next = next;
-    held_ops.hashes = hashes;
-    held_ops.next_hashes = next_hashes;
-    held_ops.drop_parts = drop_parts;
-    held_ops.mask = mask;
-    held_ops.apply_mask = apply_mask;
+    sim_hold_hot(&held_ops);
     actor->options.hot.ops = &held_ops;
     real_at_step = actor->options.at_step;
     actor->options.at_step = at_step;
@@ -175,9 +112,9 @@ static void hold_models(struct sim_actor *actor)
 static enum lx_status run(struct sim_actor *actor)
 {
     enum lx_status status = lx_archive_run(&actor->options, &actor->report, &actor->err);
-    faults.held++;
+    sim_held++;
     sim_recorded(&actor->sim->world, lx_ledger_state(actor->options.ledger));
-    faults.held--;
+    sim_held--;
     return status;
 }
 

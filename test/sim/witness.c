@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/civil.h"
+#include "bytes_source.h"
 #include "parquet/reader.h"
 
 #include <stdarg.h>
@@ -41,21 +42,6 @@ void sim_say(const struct sim *sim, const char *format, ...)
 }
 
 /* -- files --------------------------------------------------------------------------------- */
-
-struct object {
-    const uint8_t *bytes;
-    size_t size;
-};
-
-static enum lx_status read_at(void *self, int64_t offset, void *bytes, size_t size,
-                              struct lx_err *err)
-{
-    const struct object *object = self;
-    if (offset < 0 || (size_t)offset > object->size || object->size - (size_t)offset < size)
-        return lx_err_set(err, LX_E_FORMAT, "beyond the end");
-    memcpy(bytes, object->bytes + offset, size);
-    return LX_OK;
-}
 
 static int64_t number_at(const struct lx_column *column, int64_t row)
 {
@@ -120,7 +106,7 @@ static enum lx_status scan_file(const struct lx_parquet_reader *reader, struct s
 
 static void read_file(struct sim *sim, const char *path, struct sim_list *rows)
 {
-    struct object object;
+    struct bytes_source object;
     struct lx_parquet_reader *reader = NULL;
     struct lx_err err = LX_ERR_INIT;
     object.bytes = lx_mem_bucket_get(sim->bucket, path, &object.size);
@@ -128,7 +114,7 @@ static void read_file(struct sim *sim, const char *path, struct sim_list *rows)
         sim_fail(sim, "the log lists %s, which is not in the store", path);
         return;
     }
-    const struct lx_parquet_source source = {read_at, &object, (int64_t)object.size};
+    const struct lx_parquet_source source = {bytes_source_read, &object, (int64_t)object.size};
     enum lx_status status = lx_parquet_reader_open(&source, NULL, &reader, &err);
     if (status == LX_OK)
         status = scan_file(reader, rows);

@@ -10,6 +10,7 @@
  * "# N bytes, N flips: N found, N harmless". Exit status 1 where a flip was neither. */
 #include "archive/archive.h"
 #include "base/alloc.h"
+#include "bytes_source.h"
 #include "mem_store.h"
 #include "parquet/reader.h"
 
@@ -211,27 +212,12 @@ static enum lx_status print_values(struct lx_buf *out, const struct lx_parquet_r
     return status;
 }
 
-struct object {
-    const uint8_t *bytes;
-    size_t size;
-};
-
-static enum lx_status read_at(void *self, int64_t offset, void *bytes, size_t size,
-                              struct lx_err *err)
-{
-    const struct object *object = self;
-    if (offset < 0 || (size_t)offset > object->size || object->size - (size_t)offset < size)
-        return lx_err_set(err, LX_E_FORMAT, "beyond the end");
-    memcpy(bytes, object->bytes + offset, size);
-    return LX_OK;
-}
-
 static enum lx_status print_file(struct lx_buf *out, const uint8_t *bytes, size_t size,
                                  struct lx_err *err)
 {
-    struct object object = {bytes, size};
+    struct bytes_source object = {bytes, size};
     struct lx_parquet_reader *reader = NULL;
-    const struct lx_parquet_source source = {read_at, &object, (int64_t)size};
+    const struct lx_parquet_source source = {bytes_source_read, &object, (int64_t)size};
     LX_TRY(lx_parquet_reader_open(&source, NULL, &reader, err));
     print_footer(out, reader);
     enum lx_status status = print_values(out, reader, err);

@@ -1,5 +1,7 @@
 #include "scene.h"
 
+#include "../../sim/held.h"
+
 #include "base/alloc.h"
 #include "base/civil.h"
 
@@ -7,37 +9,7 @@ struct scene scene;
 
 /* -- the models, with what a test wants of them -------------------------------------------- */
 
-static int held; /* > 0: allocations are the models' */
-
-#define HELD(call)                                                                                 \
-    held++;                                                                                        \
-    enum lx_status status = (call);                                                                \
-    held--;                                                                                        \
-    return status
-
-static enum lx_status table(void *self, struct lx_hot_table **made, struct lx_err *err)
-{
-    HELD(sim_hot_ops.table(self, made, err));
-}
-static enum lx_status parts(void *self, struct lx_hot_parts *made, struct lx_err *err)
-{
-    HELD(sim_hot_ops.parts(self, made, err));
-}
-static enum lx_status sums(void *self, struct lx_hot_sum *asked, size_t count, bool whole,
-                           struct lx_err *err)
-{
-    HELD(sim_hot_ops.sums(self, asked, count, whole, err));
-}
-static enum lx_status read_rows(void *self, const struct lx_hot_read *read,
-                                struct lx_hot_stream **stream, struct lx_err *err)
-{
-    HELD(sim_hot_ops.read(self, read, stream, err));
-}
-static enum lx_status next(void *self, struct lx_hot_stream *stream, struct lx_hot_rows *rows,
-                           struct lx_err *err)
-{
-    HELD(sim_hot_ops.next(self, stream, rows, err));
-}
+static struct lx_hot_ops model; /* as it is */
 
 static enum lx_status say(const struct scene_fate *fate, struct lx_buf *statement,
                           struct lx_err *err)
@@ -58,7 +30,7 @@ static enum lx_status drop_parts(void *self, const char *const *names, size_t co
                                  struct lx_buf *statement, char query_id[64], struct lx_err *err)
 {
     size_t acts = scene.drop.acts < count ? scene.drop.acts : count;
-    held++;
+    sim_held++;
     scene.drops++;
     lx_buf_clear(statement);
     enum lx_status status = lx_buf_text(statement, "ALTER TABLE db.events DROP PART");
@@ -66,7 +38,7 @@ static enum lx_status drop_parts(void *self, const char *const *names, size_t co
         status = sim_hot_ops.drop_parts(self, names, acts, statement, query_id, err);
     assert_int_equal(status, LX_OK);
     status = say(&scene.drop, statement, err);
-    held--;
+    sim_held--;
     return status;
 }
 
@@ -75,7 +47,7 @@ static enum lx_status mask(void *self, const char *partition, const struct lx_ho
                            char query_id[64], struct lx_err *err)
 {
     size_t acts = scene.mask.acts < count ? scene.mask.acts : count;
-    held++;
+    sim_held++;
     scene.masks++;
     lx_buf_clear(statement);
     enum lx_status status = lx_buf_text(statement, "DELETE FROM db.events");
@@ -83,7 +55,7 @@ static enum lx_status mask(void *self, const char *partition, const struct lx_ho
         status = sim_hot_ops.mask(self, partition, masks, acts, wait_ms, statement, query_id, err);
     assert_int_equal(status, LX_OK);
     status = say(&scene.mask, statement, err);
-    held--;
+    sim_held--;
     return status;
 }
 
@@ -93,7 +65,7 @@ static enum lx_status apply_mask(void *self, const char *partition, int64_t wait
     scene.applies++;
     if (scene.apply_says != LX_OK)
         return lx_err_set(err, scene.apply_says, "not now");
-    HELD(sim_hot_ops.apply_mask(self, partition, wait_ms, err));
+    return model.apply_mask(self, partition, wait_ms, err);
 }
 
 static struct lx_mem_verdict on_store(void *context, const struct lx_mem_call *call)
@@ -110,12 +82,12 @@ static struct lx_mem_verdict on_store(void *context, const struct lx_mem_call *c
 static enum lx_status at_step(void *context, enum lx_step step, struct lx_err *err)
 {
     (void)context;
-    held++;
+    sim_held++;
     if (step == LX_STEP_RECORDED)
         sim_recorded(&scene.sim.world, lx_ledger_state(scene.options->ledger));
     if (scene.then != NULL)
         scene.then(step);
-    held--;
+    sim_held--;
     if (step == scene.fails_at)
         return lx_err_set(err, LX_E_IO, "stopped at %s", lx_step_name(step));
     return LX_OK;
@@ -201,12 +173,8 @@ int scene_setup(void **state)
     lx_mem_bucket_hook(scene.sim.bucket, on_store, NULL);
     scene.drop.acts = scene.mask.acts = SIZE_MAX;
     scene.fails_at = LX_STEP_COUNT;
-    scene.ops = sim_hot_ops;
-    scene.ops.table = table;
-    scene.ops.parts = parts;
-    scene.ops.sums = sums;
-    scene.ops.read = read_rows;
-    scene.ops.next = next;
+    sim_hold_hot(&scene.ops);
+    model = scene.ops;
     scene.ops.drop_parts = drop_parts;
     scene.ops.mask = mask;
     scene.ops.apply_mask = apply_mask;
@@ -359,7 +327,7 @@ static uint64_t asked, target;
 
 static bool fails(void)
 {
-    return armed && held == 0 && ++asked == target;
+    return armed && sim_held == 0 && ++asked == target;
 }
 
 uint64_t scene_memory(void (*make)(void), enum lx_status (*act)(struct lx_err *err))

@@ -6,8 +6,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "fake_http.h"
-#include "net/http.h"
+#include "http_bench.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -17,76 +16,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* One server and one client; `plan` tells the handler how to behave. */
-struct bench {
-    struct fake_http *server;
-    struct lx_http *client;
-    char url[128];
-    int plan;
-    size_t cut; /* bytes of the scripted answer that go out */
-    bool reset;
-    const char *script;
-    size_t script_len;
-    atomic_uint seen;
-    char got_head[FAKE_HEAD_MAX];
-    char got_method[16], got_target[8192];
-    uint8_t *got_body;
-    size_t got_len;
-};
-
-static int64_t now_ms(void)
-{
-    struct lx_clock clock = lx_clock_system();
-    return lx_clock_monotonic(&clock);
-}
-
-static void open_client(struct bench *bench, const struct lx_http_options *wanted)
-{
-    struct lx_http_options options = wanted != NULL ? *wanted : (struct lx_http_options){0};
-    struct lx_err err = LX_ERR_INIT;
-    options.clock = lx_clock_system();
-    if (lx_http_open(&options, &bench->client, &err) != LX_OK)
-        fail_msg("%s", err.text);
-}
-
-static void open_bench(struct bench *bench, fake_handler handler,
-                       const struct lx_http_options *options)
-{
-    *bench = (struct bench){0};
-    bench->server = fake_http_start(handler, bench);
-    snprintf(bench->url, sizeof bench->url, "http://127.0.0.1:%u/a/b?c=d",
-             fake_http_port(bench->server));
-    open_client(bench, options);
-}
-
-static void close_bench(struct bench *bench)
-{
-    lx_http_close(bench->client);
-    fake_http_stop(bench->server);
-    free(bench->got_body);
-}
-
-static void remember(struct bench *bench, struct fake_exchange *x)
-{
-    memcpy(bench->got_head, x->head, sizeof x->head);
-    memcpy(bench->got_method, x->method, sizeof x->method);
-    memcpy(bench->got_target, x->target, sizeof x->target);
-    free(bench->got_body);
-    bench->got_body = x->body;
-    bench->got_len = x->body_len;
-    x->body = NULL;
-    atomic_fetch_add(&bench->seen, 1);
-}
-
-static void echo(struct fake_exchange *x)
-{
-    struct bench *bench = x->context;
-    if (!fake_read_body(x))
-        return;
-    remember(bench, x);
-    fake_reply_text(x, 200, "X-Thing:  some value \r\nx-empty:\r\n", "hello");
-}
 
 /* -- plain exchanges ----------------------------------------------------------------------- */
 
@@ -126,18 +55,6 @@ static void test_get(void **state)
     assert_non_null(strstr(b.got_head, "User-Agent: lynex/"));
     assert_int_equal(fake_http_connections(b.server), 1);
     close_bench(&b);
-}
-
-static void fetch_ok(struct bench *b, const struct lx_http_request *request, int want)
-{
-    struct lx_buf body = LX_BUF(LX_MIB);
-    struct lx_http_response *r;
-    struct lx_err err = LX_ERR_INIT;
-    if (lx_http_fetch(b->client, request, &body, &r, &err) != LX_OK)
-        fail_msg("%s: %s", request->method, err.text);
-    assert_int_equal(lx_http_status(r), want);
-    lx_http_end(r);
-    lx_buf_free(&body);
 }
 
 struct counted {
@@ -212,29 +129,6 @@ static void test_bodies(void **state)
     assert_string_equal(b.got_method, "POST");
     assert_int_equal(fake_http_connections(b.server), 1);
     close_bench(&b);
-}
-
-/* Expects a failure; returns its status, checks that it speaks. */
-static enum lx_status fetch_bad(struct lx_http *client, const struct lx_http_request *request,
-                                struct lx_err *err)
-{
-    struct lx_buf body = LX_BUF(LX_MIB);
-    struct lx_http_response *r = NULL;
-    lx_err_clear(err);
-    enum lx_status status = lx_http_fetch(client, request, &body, &r, err);
-    if (status == LX_OK) {
-        print_error("%s %s: HTTP %d, %zu bytes\n", request->method, request->url, lx_http_status(r),
-                    body.len);
-        lx_http_end(r);
-        lx_buf_free(&body);
-        return LX_OK;
-    }
-    assert_null(r);
-    assert_int_equal(err->status, status);
-    assert_true(strlen(err->text) > 10);
-    assert_int_equal(body.len, 0);
-    lx_buf_free(&body);
-    return status;
 }
 
 static void test_source_failures(void **state)
@@ -824,153 +718,6 @@ static void test_threads(void **state)
     close_bench(&b);
 }
 
-/* -- what is refused ----------------------------------------------------------------------- */
-
-static void test_refusals(void **state)
-{
-    (void)state;
-    struct bench b;
-    open_bench(&b, echo, NULL);
-    struct lx_err err = LX_ERR_INIT;
-    static const char *const urls[] = {"",          "ftp://h/",       "file:///etc/passwd",
-                                       "http:///x", "http://h/a b",   "http://u:p@127.0.0.1/",
-                                       "https://",  "http://h/#frag", "gopher://h/"};
-    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
-        struct lx_http_request request = {.method = "GET", .url = urls[i]};
-        if (fetch_bad(b.client, &request, &err) != LX_E_ARGUMENT)
-            fail_msg("%s: %s", urls[i], err.text);
-    }
-    static const struct lx_http_header headers[] = {
-        {"X", "a\r\nY: b"}, {"X", "a\nb"}, {"X\r\nY", "a"}, {"", "a"},   {"X Y", "a"},
-        {"X:", "a"},        {"X", "\x01"}, {NULL, "a"},     {"X", NULL}, {"X;", "a"},
-    };
-    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
-        struct lx_http_request request = {
-            .method = "GET", .url = b.url, .headers = &headers[i], .header_count = 1};
-        if (fetch_bad(b.client, &request, &err) != LX_E_ARGUMENT)
-            fail_msg("header %zu: %s", i, err.text);
-    }
-    static const char *const methods[] = {"", "GE T", "GET\r\nX: y"};
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        struct lx_http_request request = {.method = methods[i], .url = b.url};
-        assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_BUG);
-    }
-    assert_int_equal(fake_http_requests(b.server), 0);
-    close_bench(&b);
-}
-
-static void test_proxy(void **state)
-{
-    (void)state;
-    struct bench b;
-    open_bench(&b, echo, NULL);
-    char proxy[64];
-    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", fake_http_port(b.server));
-    setenv("http_proxy", proxy, 1);
-    struct lx_http_request request = {.method = "GET", .url = "http://far.example/x"};
-    fetch_ok(&b, &request, 200);
-    assert_string_equal(b.got_target, "http://far.example/x");
-    request.url = b.url;
-    fetch_ok(&b, &request, 200);
-    assert_string_equal(b.got_target, "/a/b?c=d");
-    unsetenv("http_proxy");
-    close_bench(&b);
-}
-
-static void test_tls(void **state)
-{
-    (void)state;
-    char pem[] = "/tmp/lynex-test-ca-XXXXXX";
-    int fd = mkstemp(pem);
-    assert_true(fd >= 0);
-    close(fd);
-    struct bench b = {0};
-    b.server = fake_http_start_tls(echo, &b, pem);
-    struct lx_err err = LX_ERR_INIT;
-    static const char *const hosts[] = {"127.0.0.1", "localhost"};
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(b.url, sizeof b.url, "https://%s:%u/a/b?c=d", hosts[i], fake_http_port(b.server));
-        struct lx_http_request request = {.method = "GET", .url = b.url};
-        open_client(&b, &(struct lx_http_options){.ca_bundle = pem});
-        fetch_ok(&b, &request, 200);
-        fetch_ok(&b, &request, 200);
-        lx_http_close(b.client);
-    }
-    assert_int_equal(fake_http_connections(b.server), 2);
-
-    struct lx_http_trace trace;
-    struct lx_http_request request = {.method = "GET", .url = b.url, .trace = &trace};
-    open_client(&b, &(struct lx_http_options){.ca_setting = "MY_CA"});
-    assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_AUTH);
-    assert_non_null(strstr(err.hint, "MY_CA"));
-    assert_false(trace.sent);
-    char plain[128];
-    snprintf(plain, sizeof plain, "http://127.0.0.1:%u/", fake_http_port(b.server));
-    request.url = plain;
-    assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_NETWORK);
-    lx_http_close(b.client);
-
-    open_client(&b,
-                &(struct lx_http_options){.ca_bundle = "/nowhere/ca.pem", .ca_setting = "MY_CA"});
-    request.url = b.url;
-    assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_ARGUMENT);
-    assert_non_null(strstr(err.hint, "MY_CA"));
-    lx_http_close(b.client);
-    fake_http_stop(b.server);
-    free(b.got_body);
-
-    /* TLS to a server that does not speak it. */
-    open_bench(&b, echo, NULL);
-    snprintf(plain, sizeof plain, "https://127.0.0.1:%u/", fake_http_port(b.server));
-    request.url = plain;
-    assert_int_equal(fetch_bad(b.client, &request, &err), LX_E_NETWORK);
-    assert_false(trace.sent);
-    close_bench(&b);
-    unlink(pem);
-}
-
-static void test_memory_failures(void **state)
-{
-    (void)state;
-    struct bench b;
-    open_bench(&b, echo, NULL);
-    const struct lx_http_header header = {"X-A", "1"};
-    struct lx_http_request request = {.method = "PUT",
-                                      .url = b.url,
-                                      .headers = &header,
-                                      .header_count = 1,
-                                      .body = "abc",
-                                      .body_size = 3};
-    bool done = false;
-    unsigned failures = 0;
-    for (uint64_t n = 1; !done; n++) {
-        size_t before = lx_alloc_used();
-        struct lx_http *client = NULL;
-        struct lx_http_response *r = NULL;
-        struct lx_buf body = LX_BUF(100);
-        struct lx_err err = LX_ERR_INIT;
-        struct lx_http_options options = {.clock = lx_clock_system(), .ca_bundle = "/x"};
-        lx_alloc_fail_at(n);
-        enum lx_status status = lx_http_open(&options, &client, &err);
-        if (status == LX_OK)
-            status = lx_http_fetch(client, &request, &body, &r, &err);
-        done = lx_alloc_count() < n;
-        lx_alloc_fail_at(0);
-        if (done)
-            assert_int_equal(status, LX_OK);
-        else if (status != LX_E_MEMORY || err.text[0] == 0)
-            fail_msg("allocation %llu: %s %s", (unsigned long long)n, lx_status_name(status),
-                     err.text);
-        failures += status != LX_OK;
-        lx_http_end(r);
-        lx_http_close(client);
-        lx_buf_free(&body);
-        assert_int_equal(lx_alloc_used(), before);
-    }
-    assert_true(failures >= 8);
-    close_bench(&b);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -990,10 +737,6 @@ int main(void)
         cmocka_unit_test(test_streams),
         cmocka_unit_test(test_left_unread),
         cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_proxy),
-        cmocka_unit_test(test_tls),
-        cmocka_unit_test(test_memory_failures),
     };
     signal(SIGPIPE, SIG_IGN); /* as the program does: TLS writes without MSG_NOSIGNAL */
     return cmocka_run_group_tests(tests, NULL, NULL);
