@@ -238,10 +238,19 @@ static enum lx_status check_counts(const struct lx_batch *batch, struct lx_err *
     return LX_OK;
 }
 
+/* A batch's rows are of the table that had the name when it was opened; what is known of the table
+ * is of the one that has it now. */
+static enum lx_status check_table(const struct lx_batch *batch, struct lx_err *err)
+{
+    if (batch->table_number == batch->run->table_number || lx_mutant("table-may-change"))
+        return LX_OK;
+    return lx_err_set(err, LX_E_AGAIN, "the table changed since it was read");
+}
+
 static enum lx_status read_all(struct lx_batch *batch, struct lx_err *err)
 {
     const struct lx_batch_plan *what = batch->what;
-    bool same;
+    bool same; /* told by the table's number, too */
     for (size_t first = 0, last; first < what->slice_count; first = last) {
         for (last = first + 1; last < what->slice_count; last++)
             if (what->slices[last].from != what->slices[first].from ||
@@ -254,9 +263,7 @@ static enum lx_status read_all(struct lx_batch *batch, struct lx_err *err)
     LX_TRY(lx_batch_end_file(batch, err));
     /* Names tell nothing of a table that took the old one's place meanwhile. */
     LX_TRY(lx_start_again(batch->run, &same, err));
-    return same || lx_mutant("table-may-change")
-               ? LX_OK
-               : lx_err_set(err, LX_E_AGAIN, "the table changed while it was read");
+    return check_table(batch, err);
 }
 
 static enum lx_status check_stored(struct lx_run *run, const struct lx_batch_plan *what,
@@ -289,10 +296,8 @@ enum lx_status lx_batch_land(struct lx_batch *batch, struct lx_err *err)
 {
     struct lx_run *run = batch->run;
     enum lx_status status = lx_batch_finish_files(batch, err);
-    /* Its rows are of the table that had the name then; what is known of the table is of the one
-     * that has it now. */
-    if (status == LX_OK && batch->table_number != run->table_number)
-        status = lx_err_set(err, LX_E_AGAIN, "the table changed after it was read");
+    if (status == LX_OK)
+        status = check_table(batch, err);
     if (status == LX_OK)
         status = lx_batch_commit(batch, err);
     if (status == LX_E_AGAIN && batch->file_count > 0)
