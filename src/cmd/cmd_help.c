@@ -28,7 +28,7 @@ static void help_all(void)
            "as\nParquet, proves every row, and deletes exactly those from ClickHouse.\n\n"
            "usage: lynex COMMAND [--SETTING VALUE …]\n\n");
     for (const struct lx_command *c = lx_commands; c->name != NULL; c++)
-        printf("  %-8s %-10s %s\n", c->name, c->operands, c->summary);
+        printf("  %-8s %s\n", c->name, c->summary);
     printf("\n  --env-file F   read settings from F instead of the nearest .env; may be repeated\n"
            "  --json         a report as JSON, of every command that reports\n\n"
            "Exit status: 0 done; 1 failed; 2 wrong usage or setting; 3 archived, but not deleted;\n"
