@@ -7,21 +7,20 @@
 
 #include <math.h>
 
-#define SAMPLE_VALUES 32768                    /* of the first trial: enough for numbers */
-#define SAMPLE_BYTES ((size_t)1024 * 1024)     /* of the first trial: texts */
-#define REFINE_BYTES ((size_t)4 * 1024 * 1024) /* of the second trial of texts */
-#define MAX_LEVELS 4
+#define SAMPLE_VALUES 32768                /* of the first trial: enough for numbers */
+#define SAMPLE_BYTES ((size_t)1024 * 1024) /* of the first trial: texts */
+#define MAX_LEVELS 5
 #define MAX_CANDIDATES 4
 
 /* Bytes that a nanosecond must save. */
 static double price_of(enum lx_parquet_effort effort)
 {
     switch (effort) {
-    case LX_PARQUET_FAST: return 0.05;
-    case LX_PARQUET_BALANCED: return 0.01;
-    case LX_PARQUET_SMALL: return 0.003;
+    case LX_PARQUET_FAST: return 0.03;
+    case LX_PARQUET_BALANCED: return 0.006;
+    case LX_PARQUET_SMALL: return 0.0018;
     }
-    return 0.01;
+    return 0.006;
 }
 
 /* Nanoseconds a value and a plain byte. */
@@ -42,43 +41,54 @@ static double encoding_time(enum lx_parquet_encoding encoding, double values, do
     return INFINITY;
 }
 
-/* What readers pay for an encoding, in bytes: texts whose beginnings are shared are put together
+/* Nanoseconds that readers pay for an encoding: texts whose beginnings are shared are put together
  * one by one. An archive in a hurry (FAST) leaves this to its readers. */
-static double reading_bytes(enum lx_parquet_encoding encoding, enum lx_parquet_effort effort,
-                            double values, double bytes)
+static double reading_time(enum lx_parquet_encoding encoding, enum lx_parquet_effort effort,
+                           double bytes)
 {
     if (encoding != LX_PARQUET_DELTA_BYTE_ARRAY || effort == LX_PARQUET_FAST)
         return 0;
-    return values * 0.6 + bytes * 0.003;
+    return bytes * 0.3;
 }
 
-/* Nanoseconds a byte of encoded page. */
-static double compression_time(const struct lx_pq_compression *how, double bytes)
-{
-    static const double zstd[] = {0, 1.4, 2.0, 2.6, 3.2, 5.2, 7.2, 8.0, 9.0, 11.0, 13, 18, 22};
-    if (how->codec == LX_PARQUET_UNCOMPRESSED)
-        return 0;
-    if (how->codec != LX_PARQUET_ZSTD)
-        return bytes * 1.3;
-    int level = how->level < 1 ? 1 : how->level;
-    double each = level <= 12 ? zstd[level] : 40.0;
-    if (how->hash_log != 0) /* a larger table */
-        each += 0.45;
-    return bytes * each;
-}
-
-/* What an effort tries: levels of zstd, and level 1 with the larger table of level 3, which finds
- * more than level 2 in the same time. */
-static const struct lx_pq_compression ladder[3][MAX_LEVELS] = {
-    [LX_PARQUET_FAST] = {{LX_PARQUET_ZSTD, 1, 0, 0}},
-    [LX_PARQUET_BALANCED] = {{LX_PARQUET_ZSTD, 1, 0, 0},
-                             {LX_PARQUET_ZSTD, 1, 7, 17},
-                             {LX_PARQUET_ZSTD, 3, 0, 0}},
-    [LX_PARQUET_SMALL] = {{LX_PARQUET_ZSTD, 1, 0, 0},
-                          {LX_PARQUET_ZSTD, 3, 0, 0},
-                          {LX_PARQUET_ZSTD, 5, 0, 0},
-                          {LX_PARQUET_ZSTD, 6, 0, 0}},
+struct step {
+    struct lx_pq_compression how;
+    double time; /* nanoseconds a byte of an encoded page that becomes a quarter of its size */
 };
+
+/* What an effort tries, the fastest first. Where texts share long parts, which lie far apart, and
+ * little else, matches from 7 bytes on in larger tables and windows find more than the levels' own
+ * parameters, in less time. */
+static const struct step ladder[3][MAX_LEVELS] = {
+    [LX_PARQUET_FAST] = {{{LX_PARQUET_ZSTD, .level = 1}, 2.4}},
+    [LX_PARQUET_BALANCED] =
+        {{{LX_PARQUET_ZSTD, .level = 1}, 2.4},
+         {{LX_PARQUET_ZSTD, .level = 1, .min_match = 7, .hash_log = 17, .window_log = 22}, 3.3},
+         {{LX_PARQUET_ZSTD, 3, .min_match = 7, .hash_log = 18, .chain_log = 13, .window_log = 23},
+          4.2},
+         {{LX_PARQUET_ZSTD, .level = 3}, 4.3}},
+    [LX_PARQUET_SMALL] = {{{LX_PARQUET_ZSTD, .level = 1}, 2.4},
+                          {{LX_PARQUET_ZSTD, .level = 3}, 4.3},
+                          {{LX_PARQUET_ZSTD, .level = 5}, 8.8},
+                          {{LX_PARQUET_ZSTD, .level = 5, .min_match = 7, .window_log = 23}, 8.8},
+                          {{LX_PARQUET_ZSTD, .level = 6}, 12.0}},
+};
+
+/* The same of a level that is asked for. */
+static double level_time(int level)
+{
+    static const double zstd[] = {0, 2.4, 3.2, 4.3, 5.5, 8.8, 12, 13.5, 15, 19, 22, 30, 37};
+    return level < 1 ? zstd[1] : level <= 12 ? zstd[level] : 70.0;
+}
+
+/* Nanoseconds that `raw` bytes take which become `size`: long matches are skipped over, and so is
+ * much of what does not match at all. */
+static double compression_time(const struct step *way, double raw, double size)
+{
+    double ratio = raw > 0 ? size / raw : 1;
+    double share = fmin(0.25 + 2.8 * ratio, 1.6 - 1.1 * ratio);
+    return way->time * raw * fmax(fmin(share, 1), 0.4);
+}
 
 static bool is_bytes(const struct lx_parquet_field *field)
 {
@@ -112,7 +122,7 @@ bool lx_pq_encoding_fits(enum lx_parquet_encoding encoding, const struct lx_parq
 /* One way and what it costs a value. */
 struct candidate {
     enum lx_parquet_encoding encoding;
-    struct lx_pq_compression compression;
+    size_t way; /* of trial->ways */
     double cost;
 };
 
@@ -120,8 +130,8 @@ struct trial {
     const struct lx_pq_question *question;
     struct lx_pq_scratch *scratch;
     struct lx_err *err;
-    struct lx_pq_compression ways[MAX_LEVELS + 1];
-    size_t way_count;
+    struct step ways[MAX_LEVELS + 1];
+    size_t way_count, from, to; /* [from, to) are tried */
     double price;
 };
 
@@ -131,19 +141,19 @@ static void list_ways(struct trial *trial)
     const struct lx_parquet_column_options *column = trial->question->column;
     enum lx_parquet_codec codec = column->codec;
     if (codec != LX_PARQUET_CODEC_AUTO && codec != LX_PARQUET_ZSTD) {
-        trial->ways[trial->way_count++] = (struct lx_pq_compression){.codec = codec};
+        double time = codec == LX_PARQUET_UNCOMPRESSED ? 0 : 2.0;
+        trial->ways[trial->way_count++] = (struct step){{.codec = codec}, time};
         return;
     }
     if (codec == LX_PARQUET_CODEC_AUTO)
-        trial->ways[trial->way_count++] =
-            (struct lx_pq_compression){.codec = LX_PARQUET_UNCOMPRESSED};
+        trial->ways[trial->way_count++] = (struct step){{.codec = LX_PARQUET_UNCOMPRESSED}, 0};
     if (column->level != 0) {
-        trial->ways[trial->way_count++] =
-            (struct lx_pq_compression){LX_PARQUET_ZSTD, column->level, 0, 0};
+        trial->ways[trial->way_count++] = (struct step){
+            {.codec = LX_PARQUET_ZSTD, .level = column->level}, level_time(column->level)};
         return;
     }
-    const struct lx_pq_compression *steps = ladder[trial->question->file->effort];
-    for (size_t i = 0; i < MAX_LEVELS && steps[i].level != 0; i++)
+    const struct step *steps = ladder[trial->question->file->effort];
+    for (size_t i = 0; i < MAX_LEVELS && steps[i].how.level != 0; i++)
         trial->ways[trial->way_count++] = steps[i];
 }
 
@@ -183,11 +193,11 @@ static enum lx_status try_ways(struct trial *trial, enum lx_parquet_encoding enc
 {
     double raw = (double)trial->scratch->body.len;
     double cheapest = INFINITY;
-    for (size_t i = 0; i < trial->way_count; i++) {
+    for (size_t i = trial->from; i < trial->to; i++) {
         double size;
-        LX_TRY(packed_size(trial, &trial->ways[i], &size));
-        double bytes = size + compression_time(&trial->ways[i], raw) * trial->price;
-        struct candidate here = {encoding, trial->ways[i],
+        LX_TRY(packed_size(trial, &trial->ways[i].how, &size));
+        double bytes = size + compression_time(&trial->ways[i], raw, size) * trial->price;
+        struct candidate here = {encoding, i,
                                  expense->base + bytes * expense->factor / expense->values};
         if (expense->more != NULL)
             here.cost += expense->more[i];
@@ -218,8 +228,9 @@ static enum lx_status try_encoding(struct trial *trial, enum lx_parquet_encoding
     LX_TRY(lx_pq_values_encode(encoding, trial->question->leaf->field->physical, values, count,
                                &trial->scratch->lengths, body));
     double n = (double)count, plain = plain_size(values, count);
-    double base = encoding_time(encoding, n, plain) * trial->price +
-                  reading_bytes(encoding, trial->question->file->effort, n, plain);
+    double base = (encoding_time(encoding, n, plain) +
+                   reading_time(encoding, trial->question->file->effort, plain)) *
+                  trial->price;
     const struct expense expense = {base / n, NULL, n, 1};
     return try_ways(trial, encoding, &expense, best);
 }
@@ -276,8 +287,8 @@ static enum lx_status price_dictionary(struct trial *trial, const struct lx_colu
     lx_buf_clear(body);
     LX_TRY(lx_pq_values_encode(LX_PARQUET_PLAIN, trial->question->leaf->field->physical,
                                &dictionary->values, growth->whole, &trial->scratch->lengths, body));
-    for (size_t i = 0; i < trial->way_count; i++) {
-        LX_TRY(packed_size(trial, &trial->ways[i], &page[i]));
+    for (size_t i = trial->from; i < trial->to; i++) {
+        LX_TRY(packed_size(trial, &trial->ways[i].how, &page[i]));
         page[i] *= growth->expected / (double)growth->whole / total;
     }
     double time =
@@ -347,32 +358,21 @@ static int64_t sample_count(const struct lx_pq_page *page, size_t bytes)
     return low;
 }
 
-/* Long texts again, on more of the page: what a level finds depends on how far back it can look. */
-static enum lx_status refine(struct trial *trial, const struct lx_pq_page *page,
+/* Long texts again, on the whole page: what is found depends on how far back can be looked. Larger
+ * tables and windows gain by that: the ways are those from the sample's best on. */
+static enum lx_status refine(const struct trial *trial, const struct lx_pq_page *page,
                              const struct candidate *first, const struct candidate *second,
                              struct candidate *best)
 {
-    bool small = trial->question->file->effort == LX_PARQUET_SMALL;
-    int64_t count = small ? page->count : sample_count(page, REFINE_BYTES);
-    *best = (struct candidate){.cost = INFINITY};
-    LX_TRY(try_encoding(trial, first->encoding, &page->values, count, best));
     struct trial again = *trial;
-    again.ways[0] = best->compression;
-    again.way_count = 1;
+    bool small = trial->question->file->effort == LX_PARQUET_SMALL;
+    *best = (struct candidate){.cost = INFINITY};
+    again.from = first->way;
+    LX_TRY(try_encoding(&again, first->encoding, &page->values, page->count, best));
+    again.from = best->way;
+    again.to = small || best->way + 2 > trial->to ? best->way + 1 : best->way + 2;
     if (second->cost < INFINITY)
-        LX_TRY(try_encoding(&again, second->encoding, &page->values, count, best));
-    bool leveled = trial->question->column->level == 0 &&
-                   trial->question->column->codec != LX_PARQUET_UNCOMPRESSED;
-    if (!leveled || best->compression.codec != LX_PARQUET_ZSTD ||
-        (best->compression.level < 3 && best->compression.min_match == 0))
-        return LX_OK;
-    /* Long matches only: better where texts share long parts and little else. They lie far apart:
-     * in the level's own table. */
-    struct candidate longer = {.cost = INFINITY};
-    int level = best->compression.level < 3 ? 3 : best->compression.level;
-    again.ways[0] = (struct lx_pq_compression){LX_PARQUET_ZSTD, level, 7, 0};
-    LX_TRY(try_encoding(&again, best->encoding, &page->values, count, &longer));
-    keep_cheaper(best, &longer);
+        LX_TRY(try_encoding(&again, second->encoding, &page->values, page->count, best));
     return LX_OK;
 }
 
@@ -383,7 +383,7 @@ static enum lx_status choose(struct trial *trial, const struct lx_pq_page *page,
     enum lx_parquet_encoding encodings[MAX_CANDIDATES], forced = question->column->encoding;
     size_t count = list_encodings(question, encodings);
     int64_t sample = sample_count(page, SAMPLE_BYTES);
-    struct candidate first = {LX_PARQUET_PLAIN, trial->ways[0], INFINITY}, second = first;
+    struct candidate first = {LX_PARQUET_PLAIN, 0, INFINITY}, second = first;
     struct candidate dictionary = first;
     if (forced != LX_PARQUET_ENCODING_AUTO && forced != LX_PARQUET_RLE_DICTIONARY) {
         encodings[0] = forced;
@@ -404,17 +404,23 @@ static enum lx_status choose(struct trial *trial, const struct lx_pq_page *page,
     if (wants && question->leaf->field->physical != LX_PARQUET_BOOLEAN)
         LX_TRY(try_dictionary(trial, &page->values, sample, &dictionary));
     bool dictionary_wins = dictionary.cost < first.cost || forced == LX_PARQUET_RLE_DICTIONARY;
-    if (!dictionary_wins && page->values.shape == LX_COLUMN_BYTES && page->count > sample &&
-        question->file->effort != LX_PARQUET_FAST) {
+    bool refinable = !dictionary_wins && page->values.shape == LX_COLUMN_BYTES &&
+                     page->count > sample && question->file->effort != LX_PARQUET_FAST;
+    /* A file's first rows are often unlike the rest: the trial that costs is of later ones. */
+    bool later = question->more && question->file->effort == LX_PARQUET_BALANCED;
+    if (refinable && !later) {
         struct candidate refined;
         LX_TRY(refine(trial, page, &first, &second, &refined));
         first = refined;
     }
-    *choice = (struct lx_pq_choice){first.encoding, first.encoding, first.compression};
+    *choice = (struct lx_pq_choice){.encoding = first.encoding,
+                                    .fallback = first.encoding,
+                                    .compression = trial->ways[first.way].how,
+                                    .rough = refinable && later};
     if (dictionary_wins) {
         choice->encoding = LX_PARQUET_RLE_DICTIONARY;
         if (dictionary.cost < INFINITY)
-            choice->compression = dictionary.compression;
+            choice->compression = trial->ways[dictionary.way].how;
     }
     return LX_OK;
 }
@@ -425,6 +431,7 @@ static void start(struct trial *trial, const struct lx_pq_question *question,
     *trial = (struct trial){.question = question, .scratch = scratch, .err = err};
     trial->price = price_of(question->file->effort);
     list_ways(trial);
+    trial->to = trial->way_count;
 }
 
 static enum lx_status explain(enum lx_status status, const struct lx_pq_question *question,
@@ -465,10 +472,10 @@ enum lx_status lx_pq_choose_for_ids(const struct lx_pq_question *question,
             is_bytes(question->leaf->field) && question->file->profile == LX_PARQUET_COMPACT;
         choice->encoding = LX_PARQUET_RLE_DICTIONARY;
         choice->fallback = modern ? LX_PARQUET_DELTA_LENGTH_BYTE_ARRAY : LX_PARQUET_PLAIN;
-        choice->compression = best.compression;
+        choice->compression = trial.ways[best.way].how;
         /* Should the dictionary fill up, its column is better packed than not. */
         if (choice->compression.codec == LX_PARQUET_UNCOMPRESSED && trial.way_count > 1)
-            choice->compression = trial.ways[1];
+            choice->compression = trial.ways[1].how;
     }
     return explain(status, question, err);
 }

@@ -11,6 +11,7 @@ struct lx_pq_choice {
     enum lx_parquet_encoding encoding; /* RLE_DICTIONARY: `fallback` once the dictionary is full */
     enum lx_parquet_encoding fallback;
     struct lx_pq_compression compression;
+    bool rough; /* more will be known with a later page: worth choosing again */
 };
 
 /* What is asked: options that are resolved, and the column they are for. */
@@ -19,6 +20,7 @@ struct lx_pq_question {
     const struct lx_parquet_writer_options *file;
     const struct lx_parquet_column_options *column; /* codec and level as the column has them */
     int64_t expected_values;                        /* of the row group */
+    bool more;                                      /* row groups will follow, as it seems */
 };
 
 /* May the writer use this encoding for the leaf? */

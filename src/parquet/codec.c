@@ -53,16 +53,23 @@ static enum lx_status set_zstd(struct lx_pq_compressor *compressor,
         compressor->zstd = ZSTD_createCCtx();
     if (compressor->zstd == NULL)
         return lx_err_memory(err);
-    if (compressor->set.level == how->level && compressor->set.min_match == how->min_match &&
-        compressor->set.hash_log == how->hash_log && compressor->set.codec == how->codec)
+    const struct lx_pq_compression *set = &compressor->set;
+    if (set->codec == how->codec && set->level == how->level && set->min_match == how->min_match &&
+        set->hash_log == how->hash_log && set->chain_log == how->chain_log &&
+        set->window_log == how->window_log)
         return LX_OK;
+    const struct {
+        ZSTD_cParameter parameter;
+        int value;
+    } parameters[] = {{ZSTD_c_compressionLevel, how->level},
+                      {ZSTD_c_minMatch, how->min_match},
+                      {ZSTD_c_hashLog, how->hash_log},
+                      {ZSTD_c_chainLog, how->chain_log},
+                      {ZSTD_c_windowLog, how->window_log}};
     size_t failed = ZSTD_CCtx_reset(compressor->zstd, ZSTD_reset_session_and_parameters);
-    if (ZSTD_isError(failed) == 0)
-        failed = ZSTD_CCtx_setParameter(compressor->zstd, ZSTD_c_compressionLevel, how->level);
-    if (ZSTD_isError(failed) == 0)
-        failed = ZSTD_CCtx_setParameter(compressor->zstd, ZSTD_c_minMatch, how->min_match);
-    if (ZSTD_isError(failed) == 0)
-        failed = ZSTD_CCtx_setParameter(compressor->zstd, ZSTD_c_hashLog, how->hash_log);
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0] && !ZSTD_isError(failed); i++)
+        failed =
+            ZSTD_CCtx_setParameter(compressor->zstd, parameters[i].parameter, parameters[i].value);
     if (ZSTD_isError(failed) != 0)
         return lx_err_set(err, LX_E_BUG, "zstd refuses level %d: %s", how->level,
                           ZSTD_getErrorName(failed));

@@ -9,9 +9,11 @@
 /* What a column's pages are compressed with. */
 struct lx_pq_compression {
     enum lx_parquet_codec codec;
-    int level;     /* zstd */
-    int min_match; /* zstd: shortest match worth looking for; 0: the level's own */
-    int hash_log;  /* zstd: log of entries in the table of long matches; 0: the level's own */
+    int level;      /* zstd */
+    int min_match;  /* zstd: shortest match worth looking for; 0: the level's own */
+    int hash_log;   /* zstd: log of entries in the table of long matches; 0: the level's own */
+    int chain_log;  /* zstd: log of entries in the table of short matches; 0: the level's own */
+    int window_log; /* zstd: log of how far back a match may lie; 0: the level's own */
 };
 
 #define LX_PQ_ZSTD_MAX_LEVEL 19

@@ -344,7 +344,8 @@ static enum lx_status choose(struct lx_pq_column_writer *column, bool last,
     struct lx_pq_question question = {.leaf = column->leaf,
                                       .file = column->file,
                                       .column = &column->options,
-                                      .expected_values = column->file->row_group_rows};
+                                      .expected_values = column->file->row_group_rows,
+                                      .more = !last && !column->chosen_roughly};
     const struct lx_pq_page *page = NULL;
     for (size_t i = 0; i < column->job_count && page == NULL; i++)
         page = column->jobs[i].page->count > 0 ? column->jobs[i].page : NULL;
@@ -358,6 +359,7 @@ static enum lx_status choose(struct lx_pq_column_writer *column, bool last,
     LX_TRY(page->by_id ? lx_pq_choose_for_ids(&question, page, scratch, &column->choice, err)
                        : lx_pq_choose(&question, page, scratch, &column->choice, err));
     column->chosen = true;
+    column->chosen_roughly = column->choice.rough;
     return LX_OK;
 }
 
@@ -408,11 +410,12 @@ enum lx_status lx_pq_column_prepare(struct lx_pq_column_writer *column, bool las
         column->choice.compression = before;
     } else if (!column->chosen) {
         enum lx_parquet_codec codec = column->options.codec;
-        column->choice =
-            (struct lx_pq_choice){LX_PARQUET_PLAIN,
-                                  LX_PARQUET_PLAIN,
-                                  {codec == LX_PARQUET_CODEC_AUTO ? LX_PARQUET_ZSTD : codec,
-                                   column->options.level == 0 ? 1 : column->options.level, 0}};
+        column->choice = (struct lx_pq_choice){
+            LX_PARQUET_PLAIN,
+            LX_PARQUET_PLAIN,
+            {.codec = codec == LX_PARQUET_CODEC_AUTO ? LX_PARQUET_ZSTD : codec,
+             .level = column->options.level == 0 ? 1 : column->options.level},
+            false};
     }
     bool by_dictionary = column->choice.encoding == LX_PARQUET_RLE_DICTIONARY;
     for (size_t i = 0; i < column->job_count; i++) {
@@ -580,12 +583,12 @@ enum lx_status lx_pq_column_sum_up(struct lx_pq_column_writer *column,
 }
 
 /* Trials cost more than most pages: a choice for numbers stays while they take about as many bytes
- * as those that it was made for; for texts, whose trials are the dearest, it always does; for both
- * only while the dictionary holds them. */
+ * as those that it was made for; for texts, whose trials are the dearest, it always does but
+ * for the first row group's; for both only while the dictionary holds them. */
 static bool is_outdated(const struct lx_pq_column_writer *column, double bytes)
 {
     double then = column->chosen_bytes;
-    return column->dictionary_state == LX_PQ_DICT_FULL ||
+    return column->dictionary_state == LX_PQ_DICT_FULL || column->chosen_roughly ||
            (column->width != 0 && then > 0 && (bytes > then * 1.25 || bytes < then * 0.8));
 }
 

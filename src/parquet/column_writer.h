@@ -31,6 +31,7 @@ struct lx_pq_column_writer {
 
     struct lx_pq_choice choice;
     bool chosen;
+    bool chosen_roughly; /* on the first rows: to be chosen again in the next row group */
     double chosen_bytes; /* a value, in the row group that it was chosen for; 0: not known yet */
     enum { LX_PQ_DICT_UNUSED, LX_PQ_DICT_OPEN, LX_PQ_DICT_FULL } dictionary_state;
     struct lx_pq_dictionary dictionary; /* of this row group */

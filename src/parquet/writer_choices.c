@@ -4,7 +4,7 @@
 
 struct known_column {
     struct lx_pq_choice choice;
-    bool chosen;
+    bool chosen, roughly;
     double bytes;
 };
 
@@ -24,7 +24,8 @@ enum lx_status lx_parquet_writer_choices(const struct lx_parquet_writer *writer,
     choices->count = count;
     for (size_t i = 0; i < count; i++)
         choices->columns[i] = (struct known_column){
-            writer->columns[i].choice, writer->columns[i].chosen, writer->columns[i].chosen_bytes};
+            writer->columns[i].choice, writer->columns[i].chosen, writer->columns[i].chosen_roughly,
+            writer->columns[i].chosen_bytes};
     *out = choices;
     return LX_OK;
 }
@@ -45,6 +46,7 @@ enum lx_status lx_pq_writer_recall(struct lx_parquet_writer *writer,
     for (size_t i = 0; i < choices->count; i++) {
         writer->columns[i].choice = choices->columns[i].choice;
         writer->columns[i].chosen = choices->columns[i].chosen;
+        writer->columns[i].chosen_roughly = choices->columns[i].roughly;
         writer->columns[i].chosen_bytes = choices->columns[i].bytes;
     }
     return LX_OK;
