@@ -239,6 +239,35 @@ static enum lx_status take_failure(struct lx_s3 *s3, struct lx_http_response *r,
     return status;
 }
 
+/* A write is done when the store says so itself: with an ETag, and without an error behind its 200
+ * (a gateway's or a proxy's, say). Else nobody knows. */
+static enum lx_status check_done(struct lx_s3 *s3, const struct lx_s3_call *call,
+                                 const struct lx_s3_answer *answer, const struct lx_buf *body,
+                                 struct lx_s3_failure *failure, struct lx_err *err)
+{
+    char code[64], name[512];
+    bool is_put = strcmp(call->method, "PUT") == 0;
+    if (!is_put && strcmp(call->method, "DELETE") != 0)
+        return LX_OK;
+    if (lx_s3_xml_text(lx_buf_view(body), "Code", code, sizeof code)) {
+        failure->status = answer->status;
+        failure->body = lx_buf_view(body);
+        enum lx_status status = lx_s3_failed(s3, call, failure, err);
+        failure->again = failure->again || status == LX_E_REMOTE;
+        return status;
+    }
+    if (!is_put || answer->object.etag[0] != 0)
+        return LX_OK;
+    failure->status = answer->status;
+    failure->again = true;
+    lx_s3_name(s3, call->key, name, sizeof name);
+    lx_err_set(err, LX_E_BUSY, "%s (%s): HTTP %d without an ETag, which every S3 store sends", name,
+               call->action + 3, answer->status);
+    lx_err_hint(err, "what answers there is not the store itself: look at what lies between "
+                     "(a proxy, a gateway)");
+    return LX_E_BUSY;
+}
+
 static enum lx_status take(struct lx_s3 *s3, struct lx_http_response *r,
                            const struct lx_s3_call *call, struct lx_s3_answer *answer,
                            struct lx_s3_failure *failure, struct lx_err *err)
@@ -255,6 +284,8 @@ static enum lx_status take(struct lx_s3 *s3, struct lx_http_response *r,
     enum lx_status status = LX_OK;
     if (strcmp(call->method, "HEAD") != 0)
         status = lx_http_read_all(r, call->out != NULL ? call->out : &drained, err);
+    if (status == LX_OK)
+        status = check_done(s3, call, answer, &drained, failure, err);
     lx_buf_free(&drained);
     if (status == LX_E_LIMIT)
         lx_err_context(err, "%s is larger than what may be read at once", name);
