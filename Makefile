@@ -6,6 +6,7 @@
 #   make torture  kills and faults on real servers, 10 minutes
 #   make tsan     the threads of a run under ThreadSanitizer
 #   make fuzz     libFuzzer on every parser                    make bench-parquet  our Parquet files against peers'
+#   make bench-dashboard  what a dashboard feels of a run
 #   make coverage lines and branches that tests pass          make clean    remove what was built
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -64,8 +65,14 @@ coverage:
 	@scripts/setup coverage
 	@scripts/coverage
 
-bench: setup all
+bench: all
+	@scripts/setup test
 	@bench/run
+
+# What a dashboard's query feels of an archive run on the same ClickHouse.
+bench-dashboard: all
+	@scripts/setup test
+	@bench/dashboard
 
 # Our Parquet files against DuckDB's and ClickHouse's (docs/performance.md); BENCH_ROWS, BENCH_ROUNDS.
 bench-parquet: all
@@ -80,4 +87,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-*
 
-.PHONY: all setup demo test sim tsan torture lint bench install clean fuzz faults coverage bench-parquet
+.PHONY: all setup demo test sim tsan torture lint bench install clean fuzz faults coverage bench-parquet bench-dashboard
