@@ -473,6 +473,7 @@ enum lx_status lx_pq_choose_for_ids(const struct lx_pq_question *question,
         choice->encoding = LX_PARQUET_RLE_DICTIONARY;
         choice->fallback = modern ? LX_PARQUET_DELTA_LENGTH_BYTE_ARRAY : LX_PARQUET_PLAIN;
         choice->compression = trial.ways[best.way].how;
+        choice->rough = false;
         /* Should the dictionary fill up, its column is better packed than not. */
         if (choice->compression.codec == LX_PARQUET_UNCOMPRESSED && trial.way_count > 1)
             choice->compression = trial.ways[1].how;

@@ -56,7 +56,7 @@ class Plan:
             self.pause, self.step = True, 'pause@%s#%d' % (rng.choice(STEPS), rng.choice([1, 1, 2]))
             self.after_pause = rng.choice([None, rng.uniform(0, 0.5)])
         elif dice < 0.92:
-            name = min(rng.sample(sorted(POINTS), 3), key=lambda p: stats.kills[p])
+            name = min(rng.sample(sorted(POINTS), rng.choice([3, len(POINTS)])), key=lambda p: stats.kills[p])
             self.set_point(rng, name)
         if not self.pause and dice < 0.92 and self.kill_after is None and rng.random() < 0.8:
             self.kill_after = rng.uniform(1.5, 5.0)  # where it does not come so far
@@ -70,7 +70,8 @@ class Plan:
     def set_point(self, rng, name):
         side, rule = POINTS[name]
         acted = rng.random() < 0.5
-        self.point = (name, side, '%s nth=%d stall seconds=60%s' % (rule, 1 if 'checkpoint' in name else rng.choice([1, 1, 1, 2]),
+        rare = name in ('checkpoint', 'last checkpoint', 'apply sent')
+        self.point = (name, side, '%s nth=%d stall seconds=60%s' % (rule, 1 if rare else rng.choice([1, 1, 1, 2]),
                                                                     ' after' if acted else ''), acted)
 
     def choose_settings(self, rng, chapter):
