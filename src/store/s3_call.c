@@ -253,7 +253,7 @@ static enum lx_status check_done(struct lx_s3 *s3, const struct lx_s3_call *call
         failure->status = answer->status;
         failure->body = lx_buf_view(body);
         enum lx_status status = lx_s3_failed(s3, call, failure, err);
-        failure->again = failure->again || status == LX_E_REMOTE;
+        failure->again = true; /* whatever the code: behind a 200 no refusal is sure */
         return status;
     }
     if (!is_put || answer->object.etag[0] != 0)
