@@ -6,6 +6,7 @@
 #include <lz4.h>
 
 #define IN_STEP (256 * LX_KIB)
+#define LAST_BYTES 4 /* a byte of a block and the next block's head, RFC 8878, 3.1.1.2 */
 
 enum method { METHOD_NONE = 0x02, METHOD_LZ4 = 0x82, METHOD_ZSTD = 0x90 };
 
@@ -152,8 +153,11 @@ bool lx_ch_frames_look_like(struct lx_str bytes)
 
 enum lx_status lx_ch_unzstd_init(struct lx_ch_unzstd *unzstd, struct lx_ch_source source)
 {
-    *unzstd = (struct lx_ch_unzstd){
-        .source = source, .stream = ZSTD_createDStream(), .in = LX_BUF(IN_STEP), .whole = true};
+    *unzstd = (struct lx_ch_unzstd){.source = source,
+                                    .stream = ZSTD_createDStream(),
+                                    .in = LX_BUF(IN_STEP),
+                                    .wanted = 1,
+                                    .whole = true};
     return unzstd->stream != NULL ? LX_OK : LX_E_MEMORY;
 }
 
@@ -162,6 +166,29 @@ void lx_ch_unzstd_free(struct lx_ch_unzstd *unzstd)
     ZSTD_freeDStream(unzstd->stream);
     lx_buf_free(&unzstd->in);
     unzstd->stream = NULL;
+}
+
+/* Gives zstd less than it asks for: a call that fails takes with it what it had unpacked before, so
+ * that none may go on behind the end of what it unpacks. It asks for a block and the next one's
+ * head; a block's last byte and that head, LAST_BYTES, are given one by one (the last byte too,
+ * since the end of a frame is checked with it). */
+static enum lx_status unpack_some(struct lx_ch_unzstd *unzstd, ZSTD_outBuffer *out,
+                                  struct lx_err *err)
+{
+    size_t left = unzstd->in.len - unzstd->in_pos;
+    size_t given = unzstd->wanted < left ? unzstd->wanted : left;
+    ZSTD_inBuffer in = {unzstd->in.data, unzstd->in_pos + given, unzstd->in_pos};
+    size_t hint = ZSTD_decompressStream(unzstd->stream, out, &in);
+    if (ZSTD_isError(hint))
+        return lx_err_set(err, LX_E_CORRUPT, "the zstd stream is broken: %s",
+                          ZSTD_getErrorName(hint));
+    unzstd->in_pos = in.pos;
+    unzstd->whole = hint == 0;
+    if (out->pos == out->size) /* there may be more of what was unpacked */
+        unzstd->wanted = 0;
+    else
+        unzstd->wanted = hint > LAST_BYTES ? hint - LAST_BYTES : 1;
+    return LX_OK;
 }
 
 enum lx_status lx_ch_unzstd_read(void *self, void *to, size_t capacity, size_t *got,
@@ -179,14 +206,8 @@ enum lx_status lx_ch_unzstd_read(void *self, void *to, size_t capacity, size_t *
         }
         if (starved && unzstd->whole)
             break;
-        ZSTD_inBuffer in = {unzstd->in.data, unzstd->in.len, unzstd->in_pos};
-        size_t left = ZSTD_decompressStream(unzstd->stream, &out, &in);
-        if (ZSTD_isError(left))
-            return lx_err_set(err, LX_E_CORRUPT, "the zstd stream is broken: %s",
-                              ZSTD_getErrorName(left));
-        unzstd->in_pos = in.pos;
-        unzstd->whole = left == 0;
-        if (starved && out.pos == 0 && left != 0)
+        LX_TRY(unpack_some(unzstd, &out, err));
+        if (starved && out.pos == 0 && !unzstd->whole)
             return lx_err_set(err, LX_E_FORMAT, "the stream ends within its zstd frame");
     }
     *got = out.pos;

@@ -38,8 +38,8 @@ struct lx_ch_unzstd {
     struct lx_ch_source source;
     ZSTD_DStream *stream;
     struct lx_buf in;
-    size_t in_pos;
-    bool ended, whole; /* whole: at the end of a frame */
+    size_t in_pos, wanted; /* wanted: so much does zstd take at once */
+    bool ended, whole;     /* whole: at the end of a frame */
 };
 LX_MUST_CHECK enum lx_status lx_ch_unzstd_init(struct lx_ch_unzstd *unzstd,
                                                struct lx_ch_source source);
