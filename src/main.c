@@ -4,8 +4,10 @@
 #include <sys/resource.h>
 
 /* Pages of some MiB come and go as long as a run lasts. glibc would map and unmap memory for each,
- * which costs up to a tenth of the CPU of encoding. What is kept is what was used at once. */
-#define MAP_FROM_BYTES (32 * 1024 * 1024)
+ * which costs up to a tenth of the CPU of encoding. What is kept is what was used at once. Larger
+ * ones are rare, and each thread's heap would keep holes of their size: with rows of 20 MB half as
+ * much again as was ever used at once. */
+#define MAP_FROM_BYTES (8 * 1024 * 1024)
 #define TRIM_FROM_BYTES (64 * 1024 * 1024)
 
 extern char **environ;
