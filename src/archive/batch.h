@@ -76,10 +76,10 @@ struct lx_batch {
     size_t segment_count;
     size_t *first_segment; /* of each slice; slice_count + 1 */
     bool any_side;
-    struct lx_parquet_choices *choices; /* of its last file, for the next */
     bool complete;                /* all its rows were read, and its files handed over */
     struct lx_batch_file *file;   /* that is being written; NULL: none */
     size_t file_number;           /* of the next one */
+    int64_t rows;                 /* in its files so far */
     size_t under_way;             /* files handed over, not taken in yet */
     struct lx_ledger_file *files; /* stored and proven */
     size_t file_count, file_cap;

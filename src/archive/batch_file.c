@@ -8,6 +8,7 @@
 #include "base/mutant.h"
 #include "ledger/ledger_json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -163,6 +164,31 @@ static enum lx_status put_metadata(const struct lx_batch_file *file, struct lx_e
     return LX_OK;
 }
 
+/* Trials cost as much as a tenth of what they save in a file: what was found out is asked again
+ * after so many rows only, since rows of another year may be of another kind. */
+#define CHOICES_ROWS ((int64_t)8 << 20)
+
+static const struct lx_parquet_choices *known_choices(const struct lx_run *run,
+                                                      const struct lx_row_schema *schema)
+{
+    bool known = strcmp(run->choices_schema, schema->id) == 0 && run->choices_rows < CHOICES_ROWS;
+    return known ? run->choices : NULL;
+}
+
+static enum lx_status remember_choices(const struct lx_batch_file *file, struct lx_err *err)
+{
+    struct lx_run *run = file->batch->run;
+    const struct lx_row_schema *schema = file->batch->schema;
+    if (known_choices(run, schema) == NULL)
+        run->choices_rows = 0;
+    lx_parquet_choices_free(run->choices);
+    run->choices = NULL;
+    LX_TRY(lx_parquet_writer_choices(file->writer, &run->choices, err));
+    memcpy(run->choices_schema, schema->id, sizeof run->choices_schema);
+    run->choices_rows += (int64_t)file->rows;
+    return LX_OK;
+}
+
 static enum lx_status create_writer(struct lx_batch_file *file, struct lx_err *err)
 {
     const struct lx_batch *batch = file->batch;
@@ -185,7 +211,7 @@ static enum lx_status create_writer(struct lx_batch_file *file, struct lx_err *e
         .open_bytes = (size_t)o->memory_bytes / PAGES_SHARE,
         .dictionary_bytes = dictionary_bytes(o, leaves),
         .columns = columns,
-        .choices = batch->choices,
+        .choices = known_choices(batch->run, batch->schema),
     };
     enum lx_status status = lx_parquet_writer_create(batch->fields, leaves, &options, &sink,
                                                      o->pool, &file->writer, err);
@@ -298,6 +324,24 @@ static enum lx_status count_rows(const struct lx_batch *batch, const uint64_t *h
     return LX_OK;
 }
 
+/* The rest of a batch is cut into files of one size: no small file comes last, and while one is
+ * proven, another as large is written. */
+static bool is_full(const struct lx_batch *batch)
+{
+    const struct lx_archive_options *o = batch->run->o;
+    const struct lx_batch_file *file = batch->file;
+    int64_t rows = (int64_t)file->rows, left = batch->what->rows - batch->rows;
+    int64_t bytes = lx_parquet_writer_bytes(file->writer);
+    if ((o->file_rows > 0 && rows >= o->file_rows) || bytes >= o->file_bytes ||
+        rows >= max_file_rows(o))
+        return true;
+    if (left <= 0 || rows == 0)
+        return false;
+    double all = (double)bytes * (1 + (double)left / (double)rows);
+    double files = ceil(all / (double)o->file_bytes);
+    return files > 1 && (double)bytes >= all / files;
+}
+
 enum lx_status lx_batch_append(struct lx_batch *batch, const struct lx_column *const *columns,
                                int64_t from, int64_t rows, const uint64_t *hashes,
                                const uint32_t *segment_of, struct lx_err *err)
@@ -313,15 +357,14 @@ enum lx_status lx_batch_append(struct lx_batch *batch, const struct lx_column *c
         LX_TRY(keep_hashes(batch, hashes, segment_of, (size_t)now, err));
         LX_TRY(count_rows(batch, hashes, segment_of, (size_t)now, err));
         batch->file->rows += (size_t)now;
+        batch->rows += now;
         LX_TRY(lx_parquet_writer_append(batch->file->writer, columns, from, now, err));
         run->report->encode_ms += lx_run_ms(run) - before;
         from += now;
         rows -= now;
         hashes += now;
         segment_of += now;
-        if ((limit > 0 && (int64_t)batch->file->rows >= limit) ||
-            lx_parquet_writer_bytes(batch->file->writer) >= run->o->file_bytes ||
-            (int64_t)batch->file->rows >= max_file_rows(run->o))
+        if (is_full(batch))
             LX_TRY(lx_batch_end_file(batch, err));
     }
     return LX_OK;
@@ -370,6 +413,18 @@ static enum lx_status put_segments(struct lx_batch *batch, struct lx_err *err)
     return status;
 }
 
+/* The largest of a column's chunks. */
+static void largest_chunk(const struct lx_parquet_file_info *info, size_t column, size_t *raw,
+                          size_t *stored)
+{
+    *raw = *stored = 0;
+    for (size_t g = 0; g < info->row_group_count; g++) {
+        const struct lx_parquet_chunk *chunk = &info->row_groups[g].chunks[column];
+        *raw = (size_t)chunk->raw_bytes > *raw ? (size_t)chunk->raw_bytes : *raw;
+        *stored = (size_t)chunk->bytes > *stored ? (size_t)chunk->bytes : *stored;
+    }
+}
+
 /* Memory that the file takes until it is taken in, about: its hashes, and what reading it back
  * takes: of each column a piece as it is stored, a page and a batch of values. */
 static size_t memory_of(const struct lx_batch_file *file, const struct lx_parquet_file_info *info)
@@ -381,9 +436,10 @@ static size_t memory_of(const struct lx_batch_file *file, const struct lx_parque
     if ((size_t)info->bytes <= LX_FILE_SCAN_AT_ONCE)
         all += (size_t)info->bytes;
     for (size_t i = 0; i < info->column_count; i++) {
-        const struct lx_parquet_column_info *column = &info->columns[i];
-        size_t raw = (size_t)column->raw_bytes, stored = (size_t)column->bytes;
-        size_t batch = raw / rows * (rows < SCAN_ROWS ? rows : SCAN_ROWS);
+        size_t raw, stored;
+        size_t batch =
+            (size_t)info->columns[i].raw_bytes / rows * (rows < SCAN_ROWS ? rows : SCAN_ROWS);
+        largest_chunk(info, i, &raw, &stored);
         all += (stored < SCAN_PIECE ? stored : SCAN_PIECE) + 2 * batch +
                (raw < SCAN_PAGE ? raw : SCAN_PAGE);
     }
@@ -401,9 +457,7 @@ static enum lx_status finish_file(struct lx_batch_file *file, struct lx_err *err
     if (file->stats == NULL)
         return lx_err_memory(err);
     file->tags = lx_file_bloom_tag(info);
-    lx_parquet_choices_free(file->batch->choices);
-    file->batch->choices = NULL;
-    LX_TRY(lx_parquet_writer_choices(file->writer, &file->batch->choices, err));
+    LX_TRY(remember_choices(file, err));
     lx_parquet_writer_destroy(file->writer);
     file->writer = NULL;
     return LX_OK;

@@ -10,10 +10,9 @@
 #include <stdlib.h>
 
 #define MAX_SIDE_BYTES (512 * LX_MIB)
-/* Of the run's memory, for files that are stored and proven: so many parts of so many. One file
- * that takes more is waited for. */
-#define BACKGROUND_PARTS 3
-#define BACKGROUND_OF 8
+/* Of the run's memory, for files that are stored and proven: one part of so many. One file that
+ * takes more is waited for. */
+#define BACKGROUND_SHARE 2
 
 /* -- storing ------------------------------------------------------------------------------- */
 
@@ -371,7 +370,7 @@ void lx_files_take_in(struct lx_run *run, bool wait)
 void lx_files_hand_over(struct lx_batch_file *file)
 {
     struct lx_run *run = file->batch->run;
-    size_t most = (size_t)run->o->memory_bytes / BACKGROUND_OF * BACKGROUND_PARTS;
+    size_t most = (size_t)run->o->memory_bytes / BACKGROUND_SHARE;
     while (run->under_way != NULL && run->under_way_memory + file->memory > most)
         lx_files_take_in(run, true);
     file->task = (struct lx_task){.work = store_and_prove, .context = file};
@@ -414,7 +413,6 @@ void lx_batch_free_files(struct lx_batch *batch)
 {
     lx_batch_wait(batch);
     lx_batch_file_free(batch->file);
-    lx_parquet_choices_free(batch->choices);
     for (size_t i = 0; i < batch->file_count; i++) {
         lx_free(batch->files[i].path);
         lx_free(batch->files[i].stats);

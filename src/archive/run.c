@@ -192,6 +192,7 @@ void lx_run_free(struct lx_run *run)
     for (size_t i = 0; i < run->checked_count; i++)
         lx_free(run->checked_files[i]);
     lx_free(run->checked_files);
+    lx_parquet_choices_free(run->choices);
     lx_tasks_destroy(run->tasks);
     pthread_mutex_destroy(&run->step_lock);
 }

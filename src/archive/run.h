@@ -51,6 +51,10 @@ struct lx_run {
     /* Files whose objects were found as the ledger has them, once a run. */
     char **checked_files;
     size_t checked_count, checked_cap;
+    /* What the last file's writer found out about its columns, for the next file of that schema. */
+    struct lx_parquet_choices *choices;
+    char choices_schema[LX_SCHEMA_ID];
+    int64_t choices_rows; /* that were written by them */
     /* For max_read_bytes: what was read since when. */
     int64_t paced_bytes, paced_since_ms;
     int64_t revived_for; /* the start of the server up to which ended segments were looked for */

@@ -5,53 +5,42 @@
 
 #include <stdbool.h>
 
-/* One call of lx_pool_for; lives on its caller's stack and in the pool's list. */
-struct job {
-    lx_pool_step step;
-    void *context;
-    size_t next, count, running;
-    size_t failed_at; /* SIZE_MAX: none */
-    struct lx_err failure;
-    enum lx_status status;
-    struct job *link;
-};
-
 struct lx_pool {
     pthread_mutex_t lock;
     pthread_cond_t work, done;
-    struct job *jobs;
+    struct lx_pool_loop *loops;
     bool closing;
     size_t workers;
     pthread_t threads[];
 };
 
-/* Takes one step of the job; the lock is held at entry and exit. */
-static void take_step(struct lx_pool *pool, struct job *job)
+/* Takes one step of the loop; the lock is held at entry and exit. */
+static void take_step(struct lx_pool *pool, struct lx_pool_loop *loop)
 {
-    size_t index = job->next++;
-    job->running++;
+    size_t index = loop->next++;
+    loop->running++;
     pthread_mutex_unlock(&pool->lock);
     struct lx_err err = LX_ERR_INIT;
-    enum lx_status status = job->step(job->context, index, &err);
+    enum lx_status status = loop->step(loop->context, index, &err);
     pthread_mutex_lock(&pool->lock);
-    if (status != LX_OK && index < job->failed_at) {
-        job->failed_at = index;
-        job->status = status;
-        job->failure = err;
+    if (status != LX_OK && index < loop->failed_at) {
+        loop->failed_at = index;
+        loop->status = status;
+        loop->failure = err;
     }
     if (status != LX_OK)
-        job->next = job->count;
-    job->running--;
-    if (job->running == 0 && job->next >= job->count)
+        loop->next = loop->count;
+    loop->running--;
+    if (loop->running == 0 && loop->next >= loop->count)
         pthread_cond_broadcast(&pool->done);
 }
 
-static struct job *open_job(struct lx_pool *pool)
+static struct lx_pool_loop *open_loop(struct lx_pool *pool)
 {
-    struct job *job = pool->jobs;
-    while (job != NULL && job->next >= job->count)
-        job = job->link;
-    return job;
+    struct lx_pool_loop *loop = pool->loops;
+    while (loop != NULL && loop->next >= loop->count)
+        loop = loop->link;
+    return loop;
 }
 
 static void *work(void *arg)
@@ -59,9 +48,9 @@ static void *work(void *arg)
     struct lx_pool *pool = arg;
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        struct job *job = open_job(pool);
-        if (job != NULL)
-            take_step(pool, job);
+        struct lx_pool_loop *loop = open_loop(pool);
+        if (loop != NULL)
+            take_step(pool, loop);
         else if (pool->closing)
             break;
         else
@@ -108,30 +97,65 @@ void lx_pool_destroy(struct lx_pool *pool)
     lx_free(pool);
 }
 
+static bool is_alone(const struct lx_pool *pool)
+{
+    return pool == NULL || pool->workers == 0;
+}
+
+void lx_pool_start(struct lx_pool *pool, struct lx_pool_loop *loop)
+{
+    loop->next = loop->running = 0;
+    loop->failed_at = SIZE_MAX;
+    loop->status = LX_OK;
+    loop->link = NULL;
+    if (is_alone(pool))
+        return;
+    pthread_mutex_lock(&pool->lock);
+    struct lx_pool_loop **tail = &pool->loops;
+    while (*tail != NULL)
+        tail = &(*tail)->link;
+    *tail = loop;
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static enum lx_status run_alone(struct lx_pool_loop *loop, struct lx_err *err)
+{
+    while (loop->next < loop->count)
+        LX_TRY(loop->step(loop->context, loop->next++, err));
+    return LX_OK;
+}
+
+enum lx_status lx_pool_finish(struct lx_pool *pool, struct lx_pool_loop *loop, struct lx_err *err)
+{
+    if (is_alone(pool))
+        return run_alone(loop, err);
+    pthread_mutex_lock(&pool->lock);
+    while (loop->next < loop->count)
+        take_step(pool, loop);
+    while (loop->running > 0) {
+        struct lx_pool_loop *other = open_loop(pool);
+        if (other != NULL)
+            take_step(pool, other);
+        else
+            pthread_cond_wait(&pool->done, &pool->lock);
+    }
+    struct lx_pool_loop **at = &pool->loops;
+    while (*at != loop)
+        at = &(*at)->link;
+    *at = loop->link;
+    pthread_mutex_unlock(&pool->lock);
+    if (loop->status != LX_OK && err != NULL)
+        *err = loop->failure;
+    return loop->status;
+}
+
 enum lx_status lx_pool_for(struct lx_pool *pool, size_t count, lx_pool_step step, void *context,
                            struct lx_err *err)
 {
-    if (pool == NULL || pool->workers == 0 || count <= 1) {
-        for (size_t i = 0; i < count; i++)
-            LX_TRY(step(context, i, err));
-        return LX_OK;
-    }
-    struct job job = {.step = step, .context = context, .count = count, .failed_at = SIZE_MAX};
-    pthread_mutex_lock(&pool->lock);
-    struct job **tail = &pool->jobs;
-    while (*tail != NULL)
-        tail = &(*tail)->link;
-    *tail = &job;
-    pthread_cond_broadcast(&pool->work);
-    while (job.next < job.count)
-        take_step(pool, &job);
-    while (job.running > 0)
-        pthread_cond_wait(&pool->done, &pool->lock);
-    for (tail = &pool->jobs; *tail != &job; tail = &(*tail)->link)
-        ;
-    *tail = job.link;
-    pthread_mutex_unlock(&pool->lock);
-    if (job.status != LX_OK && err != NULL)
-        *err = job.failure;
-    return job.status;
+    struct lx_pool_loop loop = {.step = step, .context = context, .count = count};
+    if (count <= 1)
+        return run_alone(&loop, err);
+    lx_pool_start(pool, &loop);
+    return lx_pool_finish(pool, &loop, err);
 }

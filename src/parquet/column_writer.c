@@ -33,6 +33,8 @@ void lx_pq_column_init(struct lx_pq_column_writer *column, const struct lx_parqu
     column->width = lx_pq_width_of(leaf->field);
     column->order = column->options.no_bounds ? LX_PQ_ORDER_NONE : lx_pq_order_of(leaf->field);
     column->page_bytes = page_bytes;
+    column->last_job = &column->jobs;
+    column->last_sent = &column->sent;
     lx_pq_dictionary_init(&column->dictionary, column->width, file->dictionary_bytes);
 }
 
@@ -48,12 +50,21 @@ static void free_pages(struct lx_pq_column_writer *column)
     column->bloom_bytes = column->encoded_bytes = column->raw_bytes = 0;
 }
 
+static void free_jobs(struct lx_pq_job *job)
+{
+    while (job != NULL) {
+        struct lx_pq_job *next = job->next;
+        lx_pq_page_free(job->page);
+        lx_pq_encoded_free(&job->encoded);
+        lx_free(job);
+        job = next;
+    }
+}
+
 void lx_pq_column_free(struct lx_pq_column_writer *column)
 {
-    for (size_t i = 0; i < column->job_count; i++) {
-        lx_pq_page_free(column->jobs[i].page);
-        lx_pq_encoded_free(&column->jobs[i].encoded);
-    }
+    free_jobs(column->jobs);
+    free_jobs(column->sent);
     while (column->spare != NULL) {
         struct lx_pq_page *next = column->spare->next;
         lx_pq_page_free(column->spare);
@@ -61,7 +72,6 @@ void lx_pq_column_free(struct lx_pq_column_writer *column)
     }
     free_pages(column);
     lx_pq_page_free(column->open);
-    lx_free(column->jobs);
     lx_free(column->pages);
     lx_free(column->numbers);
     lx_pq_dictionary_free(&column->dictionary);
@@ -178,15 +188,12 @@ static enum lx_status open_page(struct lx_pq_column_writer *column)
 
 static enum lx_status close_page(struct lx_pq_column_writer *column)
 {
-    if (column->job_count == column->job_cap) {
-        size_t want = column->job_cap * 2 + 4;
-        struct lx_pq_job *fresh = lx_realloc(column->jobs, want * sizeof *fresh);
-        if (fresh == NULL)
-            return LX_E_MEMORY;
-        column->jobs = fresh;
-        column->job_cap = want;
-    }
-    column->jobs[column->job_count++] = (struct lx_pq_job){.page = column->open};
+    struct lx_pq_job *job = lx_calloc(1, sizeof *job);
+    if (job == NULL)
+        return LX_E_MEMORY;
+    job->page = column->open;
+    *column->last_job = job;
+    column->last_job = &job->next;
     column->pending_bytes += column->open->raw_bytes;
     column->open = NULL;
     return LX_OK;
@@ -347,14 +354,14 @@ static enum lx_status choose(struct lx_pq_column_writer *column, bool last,
                                       .expected_values = column->file->row_group_rows,
                                       .more = !last && !column->chosen_roughly};
     const struct lx_pq_page *page = NULL;
-    for (size_t i = 0; i < column->job_count && page == NULL; i++)
-        page = column->jobs[i].page->count > 0 ? column->jobs[i].page : NULL;
+    for (const struct lx_pq_job *job = column->jobs; job != NULL && page == NULL; job = job->next)
+        page = job->page->count > 0 ? job->page : NULL;
     if (page == NULL)
         return LX_OK; /* nothing but NULLs so far */
     if (last) {
         question.expected_values = 0;
-        for (size_t i = 0; i < column->job_count; i++)
-            question.expected_values += column->jobs[i].page->count;
+        for (const struct lx_pq_job *job = column->jobs; job != NULL; job = job->next)
+            question.expected_values += job->page->count;
     }
     LX_TRY(page->by_id ? lx_pq_choose_for_ids(&question, page, scratch, &column->choice, err)
                        : lx_pq_choose(&question, page, scratch, &column->choice, err));
@@ -398,14 +405,24 @@ static struct lx_pq_page_plan plan_of(const struct lx_pq_column_writer *column)
     };
 }
 
-enum lx_status lx_pq_column_prepare(struct lx_pq_column_writer *column, bool last,
+static void send_jobs(struct lx_pq_column_writer *column)
+{
+    assert(column->jobs != NULL);
+    *column->last_sent = column->jobs;
+    column->last_sent = column->last_job;
+    column->jobs = NULL;
+    column->last_job = &column->jobs;
+    column->pending_bytes = 0;
+}
+
+enum lx_status lx_pq_column_prepare(struct lx_pq_column_writer *column, bool last, uint64_t round,
                                     struct lx_pq_scratch *scratch, struct lx_err *err)
 {
     const struct lx_pq_compression before = column->choice.compression;
     bool was_chosen = column->chosen;
     if (!was_chosen)
         LX_TRY(choose(column, last, scratch, err));
-    if (!was_chosen && column->page_count > 0) {
+    if (!was_chosen && (column->page_count > 0 || column->sent != NULL)) {
         /* Pages of nothing but NULLs went before: a chunk has one codec. */
         column->choice.compression = before;
     } else if (!column->chosen) {
@@ -418,19 +435,21 @@ enum lx_status lx_pq_column_prepare(struct lx_pq_column_writer *column, bool las
             false};
     }
     bool by_dictionary = column->choice.encoding == LX_PARQUET_RLE_DICTIONARY;
-    for (size_t i = 0; i < column->job_count; i++) {
-        struct lx_pq_page *page = column->jobs[i].page;
+    for (struct lx_pq_job *job = column->jobs; job != NULL; job = job->next) {
+        struct lx_pq_page *page = job->page;
         if (by_dictionary && !page->by_id && column->dictionary_state != LX_PQ_DICT_FULL) {
             column->dictionary_state = LX_PQ_DICT_OPEN;
             enum lx_status status = number_page(column, page);
             if (status != LX_OK)
                 return explain(status, column, err);
         }
-        column->jobs[i].plan = plan_of(column);
-        column->jobs[i].plan.encoding = page->by_id && by_dictionary ? LX_PARQUET_RLE_DICTIONARY
-                                        : by_dictionary              ? column->choice.fallback
-                                                                     : column->choice.encoding;
+        job->round = round;
+        job->plan = plan_of(column);
+        job->plan.encoding = page->by_id && by_dictionary ? LX_PARQUET_RLE_DICTIONARY
+                             : by_dictionary              ? column->choice.fallback
+                                                          : column->choice.encoding;
     }
+    send_jobs(column);
     return LX_OK;
 }
 
@@ -440,30 +459,39 @@ enum lx_status lx_pq_job_encode(struct lx_pq_job *job, struct lx_pq_scratch *scr
     return lx_pq_page_encode(job->page, &job->plan, scratch, &job->encoded, err);
 }
 
-enum lx_status lx_pq_column_collect(struct lx_pq_column_writer *column, struct lx_err *err)
+static enum lx_status take_page(struct lx_pq_column_writer *column, struct lx_pq_job *job)
 {
-    size_t need = column->page_count + column->job_count;
-    if (need > column->page_cap) {
-        size_t want = need * 2;
+    if (column->page_count == column->page_cap) {
+        size_t want = column->page_cap * 2 + 4;
         struct lx_pq_encoded *fresh = lx_realloc(column->pages, want * sizeof *fresh);
         if (fresh == NULL)
-            return lx_err_memory(err);
+            return LX_E_MEMORY;
         column->pages = fresh;
         column->page_cap = want;
     }
-    for (size_t i = 0; i < column->job_count; i++) {
-        struct lx_pq_job *job = &column->jobs[i];
-        column->encoded_bytes += job->encoded.size;
-        column->pages[column->page_count++] = job->encoded;
-        if (job->page->values.values_cap > 2 * column->page_bytes + LX_MIB) {
-            lx_pq_page_free(job->page); /* one huge row must not keep its memory */
-        } else {
-            job->page->next = column->spare;
-            column->spare = job->page;
-        }
+    column->encoded_bytes += job->encoded.size;
+    column->pages[column->page_count++] = job->encoded;
+    if (job->page->values.values_cap > 2 * column->page_bytes + LX_MIB) {
+        lx_pq_page_free(job->page); /* one huge row must not keep its memory */
+    } else {
+        job->page->next = column->spare;
+        column->spare = job->page;
     }
-    column->job_count = 0;
-    column->pending_bytes = 0;
+    return LX_OK;
+}
+
+enum lx_status lx_pq_column_collect(struct lx_pq_column_writer *column, uint64_t round,
+                                    struct lx_err *err)
+{
+    while (column->sent != NULL && column->sent->round == round) {
+        struct lx_pq_job *job = column->sent;
+        if (take_page(column, job) != LX_OK)
+            return lx_err_memory(err);
+        column->sent = job->next;
+        lx_free(job);
+    }
+    if (column->sent == NULL)
+        column->last_sent = &column->sent;
     return LX_OK;
 }
 
@@ -594,7 +622,8 @@ static bool is_outdated(const struct lx_pq_column_writer *column, double bytes)
 
 void lx_pq_column_next_group(struct lx_pq_column_writer *column)
 {
-    assert(column->job_count == 0 && (column->open == NULL || column->open->rows == 0));
+    assert(column->jobs == NULL && column->sent == NULL);
+    assert(column->open == NULL || column->open->rows == 0);
     double bytes =
         column->group_rows > 0 ? (double)column->encoded_bytes / (double)column->group_rows : 0;
     free_pages(column);

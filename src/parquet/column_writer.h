@@ -3,7 +3,9 @@
  *
  * Work comes in three kinds, so that threads can share it: filling (one thread a column), preparing
  * (one thread a column: choice of encoding, dictionary numbers, in order), encoding (one thread a
- * page, any order). Private to the module. */
+ * page, any order). Pages that hold their values are encoded while their columns are filled on;
+ * those by number need the dictionary, which grows meanwhile: they are encoded before. Private to
+ * the module. */
 #ifndef LX_PARQUET_COLUMN_WRITER_H
 #define LX_PARQUET_COLUMN_WRITER_H
 
@@ -11,6 +13,8 @@
 
 /* A full page, and what became of it. */
 struct lx_pq_job {
+    struct lx_pq_job *next;
+    uint64_t round; /* in which it was sent to be encoded */
     struct lx_pq_page *page;
     struct lx_pq_page_plan plan;
     struct lx_pq_encoded encoded;
@@ -39,12 +43,12 @@ struct lx_pq_column_writer {
     size_t numbers_cap;
     size_t longest; /* bytes a row of the caller's DICT column may take */
 
-    struct lx_pq_page *open;  /* being filled; NULL: none */
-    struct lx_pq_page *spare; /* list, for their memory */
-    struct lx_pq_job *jobs;   /* full pages, in order */
-    size_t job_count, job_cap;
-    size_t pending_bytes; /* raw, of the jobs */
-    int64_t group_rows;   /* in pages of this row group */
+    struct lx_pq_page *open;             /* being filled; NULL: none */
+    struct lx_pq_page *spare;            /* list, for their memory */
+    struct lx_pq_job *jobs, **last_job;  /* full pages, in order */
+    struct lx_pq_job *sent, **last_sent; /* pages that are being encoded, in order */
+    size_t pending_bytes;                /* raw, of `jobs` */
+    int64_t group_rows;                  /* in pages of this row group */
 
     struct lx_pq_encoded *pages; /* of this row group */
     size_t page_count, page_cap;
@@ -88,15 +92,17 @@ LX_MUST_CHECK enum lx_status lx_pq_column_append_levels(struct lx_pq_column_writ
 LX_MUST_CHECK enum lx_status lx_pq_column_close_page(struct lx_pq_column_writer *column,
                                                      struct lx_err *err);
 
-/* Makes plans for the jobs. `last`: the row group ends with them. */
+/* Makes plans for the jobs, of which there are some: they are sent with this round. `last`: the row
+ * group ends with them. */
 LX_MUST_CHECK enum lx_status lx_pq_column_prepare(struct lx_pq_column_writer *column, bool last,
-                                                  struct lx_pq_scratch *scratch,
+                                                  uint64_t round, struct lx_pq_scratch *scratch,
                                                   struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_pq_job_encode(struct lx_pq_job *job, struct lx_pq_scratch *scratch,
                                               struct lx_err *err);
-/* Encoded jobs become pages of the row group. */
+/* Jobs of this round, the earliest that was not collected, are encoded: they become pages of the
+ * row group. */
 LX_MUST_CHECK enum lx_status lx_pq_column_collect(struct lx_pq_column_writer *column,
-                                                  struct lx_err *err);
+                                                  uint64_t round, struct lx_err *err);
 
 /* Dictionary page and Bloom filter of the row group, all pages being there. */
 LX_MUST_CHECK enum lx_status lx_pq_column_finish(struct lx_pq_column_writer *column,

@@ -1,5 +1,5 @@
-/* Row groups: rows go to the columns in steps, full pages are encoded by all threads together, and
- * at the end of a row group the columns' pages go out one after the other. */
+/* Row groups: rows go to the columns in steps, full pages are encoded by all threads together while
+ * more rows come, and at the end of a row group the columns' pages go out one after the other. */
 #include "parquet/writer.h"
 
 #include "parquet/column_writer.h"
@@ -16,6 +16,8 @@
  * the file does not depend on how the caller slices its rows. */
 #define STEP_ROWS 16384
 #define STEP_BYTES ((size_t)4 * 1024 * 1024)
+
+#define ROUNDS 4 /* full pages are sent to be encoded in so many parts of what may be pending */
 
 #define RATIO_UNKNOWN 0.25 /* file bytes a raw byte, before any page is encoded */
 
@@ -184,6 +186,7 @@ enum lx_status lx_parquet_writer_create(const struct lx_parquet_field *fields, s
         return lx_err_memory(err);
     pthread_mutex_init(&writer->scratch_lock, NULL);
     writer->arena.max = SIZE_MAX / 2;
+    writer->last_round = &writer->rounds;
     writer->sink = *sink;
     writer->pool = pool;
     enum lx_status status;
@@ -202,10 +205,26 @@ out:
     return LX_OK;
 }
 
+/* Waits for the first round's pages. */
+static enum lx_status end_round(struct lx_parquet_writer *writer, struct lx_err *err)
+{
+    struct lx_pq_round *round = writer->rounds;
+    enum lx_status status = lx_pool_finish(writer->pool, &round->loop, err);
+    writer->rounds = round->next;
+    if (writer->rounds == NULL)
+        writer->last_round = &writer->rounds;
+    writer->sent_bytes -= round->raw_bytes;
+    lx_free(round->jobs);
+    lx_free(round);
+    return status;
+}
+
 void lx_parquet_writer_destroy(struct lx_parquet_writer *writer)
 {
     if (writer == NULL)
         return;
+    while (writer->rounds != NULL) /* after a failure */
+        (void)!end_round(writer, NULL);
     for (size_t i = 0; i < writer->column_count; i++)
         lx_pq_column_free(&writer->columns[i]);
     while (writer->scratches != NULL) {
@@ -215,7 +234,6 @@ void lx_parquet_writer_destroy(struct lx_parquet_writer *writer)
     }
     lx_free(writer->columns);
     lx_free(writer->tasks);
-    lx_free(writer->jobs);
     lx_free(writer->groups);
     lx_free(writer->group_details);
     lx_free(writer->key_values);
@@ -274,67 +292,110 @@ static enum lx_status prepare_step(void *context, size_t index, struct lx_err *e
     struct lx_parquet_writer *writer = context;
     struct lx_pq_scratch *scratch;
     LX_TRY(take_scratch(writer, &scratch, err));
-    enum lx_status status =
-        lx_pq_column_prepare(writer->tasks[index], writer->group_ends, scratch, err);
+    enum lx_status status = lx_pq_column_prepare(writer->tasks[index], writer->group_ends,
+                                                 writer->round_number, scratch, err);
     give_scratch(writer, scratch);
     return status;
 }
 
 static enum lx_status encode_step(void *context, size_t index, struct lx_err *err)
 {
-    struct lx_parquet_writer *writer = context;
+    struct lx_pq_round *round = context;
     struct lx_pq_scratch *scratch;
-    LX_TRY(take_scratch(writer, &scratch, err));
-    enum lx_status status = lx_pq_job_encode(writer->jobs[index], scratch, err);
-    give_scratch(writer, scratch);
+    LX_TRY(take_scratch(round->writer, &scratch, err));
+    enum lx_status status = lx_pq_job_encode(round->jobs[index], scratch, err);
+    give_scratch(round->writer, scratch);
     return status;
 }
 
-/* Large pages first, so that no thread is left alone with one at the end. */
+static enum lx_status encode_values_step(void *context, size_t index, struct lx_err *err)
+{
+    struct lx_pq_round *round = context;
+    return encode_step(round, round->by_id + index, err);
+}
+
+/* Those by number first, then large pages first, so that no thread is left alone with one at the
+ * end. */
 static int by_size(const void *a, const void *b)
 {
     struct lx_pq_job *const *x = a, *const *y = b;
     size_t left = (*x)->page->raw_bytes, right = (*y)->page->raw_bytes;
+    if ((*x)->page->by_id != (*y)->page->by_id)
+        return (*x)->page->by_id ? -1 : 1;
     return left < right ? 1 : left > right ? -1 : 0;
 }
 
-static enum lx_status list_jobs(struct lx_parquet_writer *writer, size_t *count)
+static enum lx_status list_jobs(const struct lx_parquet_writer *writer, struct lx_pq_round *round)
 {
-    *count = 0;
-    for (size_t i = 0; i < writer->column_count; i++)
-        *count += writer->columns[i].job_count;
-    if (*count > writer->job_cap) {
-        struct lx_pq_job **fresh = lx_realloc(writer->jobs, *count * 2 * sizeof *fresh);
-        if (fresh == NULL)
-            return LX_E_MEMORY;
-        writer->jobs = fresh;
-        writer->job_cap = *count * 2;
-    }
     size_t at = 0;
     for (size_t i = 0; i < writer->column_count; i++)
-        for (size_t j = 0; j < writer->columns[i].job_count; j++)
-            writer->jobs[at++] = &writer->columns[i].jobs[j];
-    if (at > 1)
-        qsort(writer->jobs, at, sizeof *writer->jobs, by_size);
+        for (struct lx_pq_job *job = writer->columns[i].sent; job != NULL; job = job->next)
+            round->job_count += job->round == round->number;
+    round->jobs = lx_calloc(round->job_count, sizeof(struct lx_pq_job *));
+    if (round->jobs == NULL)
+        return LX_E_MEMORY;
+    for (size_t i = 0; i < writer->column_count; i++)
+        for (struct lx_pq_job *job = writer->columns[i].sent; job != NULL; job = job->next) {
+            if (job->round != round->number)
+                continue;
+            round->jobs[at++] = job;
+            round->by_id += job->page->by_id;
+            round->raw_bytes += job->page->raw_bytes;
+        }
+    qsort(round->jobs, at, sizeof(struct lx_pq_job *), by_size);
     return LX_OK;
 }
 
-/* Encodes all full pages. */
-static enum lx_status encode_pending(struct lx_parquet_writer *writer, struct lx_err *err)
+/* Takes the first round's pages. */
+static enum lx_status collect_round(struct lx_parquet_writer *writer, struct lx_err *err)
 {
-    size_t columns = 0, jobs;
+    uint64_t number = writer->rounds->number;
+    writer->encoded_raw_bytes += writer->rounds->raw_bytes;
+    LX_TRY(end_round(writer, err));
     for (size_t i = 0; i < writer->column_count; i++)
-        if (writer->columns[i].job_count > 0)
-            writer->tasks[columns++] = &writer->columns[i];
-    LX_TRY(lx_pool_for(writer->pool, columns, prepare_step, writer, err));
-    if (list_jobs(writer, &jobs) != LX_OK)
-        return lx_err_memory(err);
-    LX_TRY(lx_pool_for(writer->pool, jobs, encode_step, writer, err));
-    for (size_t i = 0; i < columns; i++) {
-        writer->encoded_raw_bytes += writer->tasks[i]->pending_bytes;
-        LX_TRY(lx_pq_column_collect(writer->tasks[i], err));
-    }
+        LX_TRY(lx_pq_column_collect(&writer->columns[i], number, err));
     return LX_OK;
+}
+
+static enum lx_status begin_round(struct lx_parquet_writer *writer, struct lx_err *err)
+{
+    struct lx_pq_round *round = lx_calloc(1, sizeof *round);
+    if (round == NULL)
+        return lx_err_memory(err);
+    round->writer = writer;
+    round->number = writer->round_number;
+    enum lx_status status = list_jobs(writer, round);
+    if (status != LX_OK)
+        lx_err_memory(err);
+    else
+        status = lx_pool_for(writer->pool, round->by_id, encode_step, round, err);
+    if (status != LX_OK) {
+        lx_free(round->jobs);
+        lx_free(round);
+        return status;
+    }
+    round->loop = (struct lx_pool_loop){
+        .step = encode_values_step, .context = round, .count = round->job_count - round->by_id};
+    *writer->last_round = round;
+    writer->last_round = &round->next;
+    writer->sent_bytes += round->raw_bytes;
+    lx_pool_start(writer->pool, &round->loop);
+    return LX_OK;
+}
+
+/* Sends all full pages to be encoded. Those by number need the dictionary as it is now: they are
+ * encoded at once. */
+static enum lx_status send_pages(struct lx_parquet_writer *writer, struct lx_err *err)
+{
+    size_t columns = 0;
+    for (size_t i = 0; i < writer->column_count; i++)
+        if (writer->columns[i].jobs != NULL)
+            writer->tasks[columns++] = &writer->columns[i];
+    if (columns == 0)
+        return LX_OK;
+    writer->round_number++;
+    LX_TRY(lx_pool_for(writer->pool, columns, prepare_step, writer, err));
+    return begin_round(writer, err);
 }
 
 /* -- rows ---------------------------------------------------------------------------------- */
@@ -376,13 +437,15 @@ static int64_t expected_bytes(const struct lx_parquet_writer *writer, const stru
     return (int64_t)sizes->encoded + (int64_t)((double)waiting * ratio);
 }
 
-/* After each step: encode what is full, end the row group where a limit is reached. */
+/* After each step: send what is full, end the row group where a limit is reached. */
 static enum lx_status settle(struct lx_parquet_writer *writer, struct lx_err *err)
 {
     const struct lx_parquet_writer_options *options = &writer->options;
     struct sizes sizes = measure(writer);
-    if (sizes.pending >= options->pending_bytes) {
-        LX_TRY(encode_pending(writer, err));
+    if (sizes.pending >= options->pending_bytes / ROUNDS) {
+        LX_TRY(send_pages(writer, err));
+        while (writer->sent_bytes > options->pending_bytes / ROUNDS * (ROUNDS - 1))
+            LX_TRY(collect_round(writer, err));
         sizes = measure(writer);
     }
     if (writer->group_rows >= options->row_group_rows ||
@@ -541,7 +604,9 @@ enum lx_status lx_pq_writer_end_group(struct lx_parquet_writer *writer, struct l
     for (size_t i = 0; i < writer->column_count; i++)
         LX_TRY(lx_pq_column_close_page(&writer->columns[i], err));
     writer->group_ends = true;
-    LX_TRY(encode_pending(writer, err));
+    LX_TRY(send_pages(writer, err));
+    while (writer->rounds != NULL)
+        LX_TRY(collect_round(writer, err));
     LX_TRY(lx_pool_for(writer->pool, writer->column_count, finish_step, writer, err));
     writer->group_ends = false;
     writer->earlier_encoded_bytes += measure(writer).encoded;

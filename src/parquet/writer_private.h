@@ -6,6 +6,8 @@
 #include "parquet/column_writer.h"
 #include "parquet/sums.h"
 
+#include "base/pool.h"
+
 #include <pthread.h>
 
 /* Rows that the columns are to take now. */
@@ -14,6 +16,18 @@ struct lx_pq_slice {
     const struct lx_parquet_levels *levels; /* in place of columns */
     struct lx_pq_level_cursor *cursors;
     int64_t from, rows;
+};
+
+/* Pages that were sent together: encoded in any order, and collected in the order of the rounds, so
+ * that what is known of sizes does not depend on how fast threads are. */
+struct lx_pq_round {
+    struct lx_pq_round *next;
+    struct lx_parquet_writer *writer;
+    uint64_t number;
+    size_t raw_bytes;
+    struct lx_pq_job **jobs;  /* those by number first, which are encoded when they are sent */
+    size_t job_count, by_id;  /* by_id: how many are by number */
+    struct lx_pool_loop loop; /* encodes the others */
 };
 
 /* What is kept of a finished row group beside its public struct. */
@@ -31,9 +45,10 @@ struct lx_parquet_writer {
     struct lx_pool *pool;
     struct lx_pq_column_writer *columns;
     size_t column_count;
-    struct lx_pq_column_writer **tasks; /* room for all columns */
-    struct lx_pq_job **jobs;
-    size_t job_cap;
+    struct lx_pq_column_writer **tasks;       /* room for all columns */
+    struct lx_pq_round *rounds, **last_round; /* of pages that are being encoded, in order */
+    uint64_t round_number;                    /* of the last one */
+    size_t sent_bytes;                        /* raw, of their pages */
     struct lx_pq_slice slice;
     bool group_ends;
 

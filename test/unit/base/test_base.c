@@ -198,6 +198,20 @@ static void test_pool(void **state)
         assert_int_equal(sums[0] + sums[1], 599 * 600 / 2);
         assert_int_equal(lx_pool_for(pool, 2000, add, sums, &err), LX_E_IO);
         assert_string_equal(err.text, "step 700");
+        /* Loops that go on while others do, and end in another order. */
+        atomic_size_t others[3][2] = {{0, 0}, {0, 0}, {0, 0}};
+        struct lx_pool_loop loops[3];
+        for (size_t i = 0; i < 3; i++) {
+            loops[i] = (struct lx_pool_loop){
+                .step = add, .context = others[i], .count = i == 1 ? 2000 : 300 * i};
+            lx_pool_start(pool, &loops[i]);
+        }
+        assert_int_equal(lx_pool_for(pool, 600, add, sums, &err), LX_OK);
+        assert_int_equal(lx_pool_finish(pool, &loops[2], &err), LX_OK);
+        assert_int_equal(others[2][0] + others[2][1], 599 * 600 / 2);
+        assert_int_equal(lx_pool_finish(pool, &loops[0], &err), LX_OK);
+        assert_int_equal(lx_pool_finish(pool, &loops[1], &err), LX_E_IO);
+        assert_string_equal(err.text, "step 700");
         lx_pool_destroy(pool);
     }
 }

@@ -169,6 +169,68 @@ static void test_large_pages(void **state)
     page_rows = 300;
 }
 
+/* Pages are encoded in rounds while rows go on: the file is the same whatever the threads and the
+ * slices, also where a column begins with pages of nothing but NULLs. */
+static void test_threads(void **state)
+{
+    (void)state;
+    enum { ROWS = 40000, NULLS = 20000 };
+    static const int64_t slices[] = {317, 5000, ROWS};
+    struct lx_column columns[TYPES];
+    const struct lx_column *given[TYPES];
+    struct lx_parquet_field fields[TYPES];
+    struct rng rng = {5};
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_parquet_writer_options options = {
+        .page_bytes = 4096, .dictionary_bytes = 2000, .pending_bytes = 64 * 1024};
+    for (size_t i = 0; i < TYPES; i++) {
+        fields[i] = types[i];
+        fields[i].repetition = LX_PARQUET_OPTIONAL;
+        make_column(&columns[i], &types[i], i % 2 == 0 ? PATTERN_FEW : PATTERN_RANDOM, 30, ROWS,
+                    &rng);
+        if (i % 3 == 0)
+            memset(columns[i].nulls, 1, NULLS);
+        given[i] = &columns[i];
+    }
+    struct memory_file first;
+    memory_file_init(&first);
+    write_file(&first, fields, TYPES, &options, NULL, given, ROWS, ROWS);
+    assert_true(check_file(&first, given, TYPES, ROWS, 217, false, NULL, &err));
+    for (size_t workers = 0; workers < 4; workers++) {
+        struct lx_pool *pool;
+        assert_int_equal(lx_pool_create(workers, &pool, &err), LX_OK);
+        for (size_t s = 0; s < sizeof slices / sizeof slices[0]; s++) {
+            struct memory_file file;
+            memory_file_init(&file);
+            write_file(&file, fields, TYPES, &options, pool, given, ROWS, slices[s]);
+            assert_int_equal(file.bytes.len, first.bytes.len);
+            assert_memory_equal(file.bytes.data, first.bytes.data, first.bytes.len);
+            memory_file_free(&file);
+        }
+        /* Pages may be on their way when the sink fails, or when nobody wants the file any more. */
+        for (int full = 0; full < 2; full++) {
+            struct lx_parquet_writer *writer;
+            struct memory_file file;
+            memory_file_init(&file);
+            file.fail_after = full ? 100000 : 0;
+            struct lx_parquet_sink sink = memory_sink(&file);
+            options.row_group_rows = 9000;
+            assert_int_equal(
+                lx_parquet_writer_create(fields, TYPES, &options, &sink, pool, &writer, &err),
+                LX_OK);
+            assert_int_equal(lx_parquet_writer_append(writer, given, 0, 30000, &err),
+                             full ? LX_E_NOSPACE : LX_OK);
+            lx_parquet_writer_destroy(writer);
+            memory_file_free(&file);
+            options.row_group_rows = 0;
+        }
+        lx_pool_destroy(pool);
+    }
+    memory_file_free(&first);
+    for (size_t i = 0; i < TYPES; i++)
+        lx_column_free(&columns[i]);
+}
+
 /* What one file's columns were chosen to be holds any other rows, too. */
 static void test_choices(void **state)
 {
@@ -226,7 +288,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_few_rows),    cmocka_unit_test(test_long_texts),
         cmocka_unit_test(test_dict_input),  cmocka_unit_test(test_matrix),
-        cmocka_unit_test(test_large_pages), cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_large_pages), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_choices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
