@@ -91,7 +91,12 @@ static enum lx_status add_slice(struct maker *m, const struct lx_slice *slice, i
 static int64_t slice_rows(int64_t rows)
 {
     int64_t count = (rows + LX_SLICE_ROWS - 1) / LX_SLICE_ROWS;
-    return rows <= 2 * LX_SLICE_ROWS ? rows : (rows + count - 1) / count;
+    int64_t most = (rows + LX_SLICE_MOST_ROWS - 1) / LX_SLICE_MOST_ROWS;
+    if (rows <= LX_SLICE_ROWS)
+        return rows;
+    most = most > LX_SLICES_MOST ? most : LX_SLICES_MOST;
+    count = count < LX_SLICES_LEAST ? LX_SLICES_LEAST : count > most ? most : count;
+    return (rows + count - 1) / count;
 }
 
 /* Cuts what is new of a part into slices: at months, and where one would be too long, at the

@@ -13,9 +13,13 @@
 #define LX_RUN_MAX_CLOCK_SKEW 300 /* seconds between the server's clock and ours */
 #define LX_RUN_ENDED_SECONDS 3600 /* how long ended segments are remembered */
 #define LX_BATCH_ROWS 4000000     /* rows of one batch of several parts */
-/* Rows of one batch of a part that is too large for one: what a run that is killed loses, at most
- * two of them. Each is a query of its own, which may have to read over the rows of the others. */
-#define LX_SLICE_ROWS 1000000
+/* A part of more rows than one slice may have goes in three to five slices, each a batch: a run
+ * that is killed loses at most two of them. Each is a query of its own, which may have to read over
+ * the rows of all the others: so there are no more, until they get too large. */
+#define LX_SLICE_ROWS 2000000
+#define LX_SLICES_LEAST 3
+#define LX_SLICES_MOST 5
+#define LX_SLICE_MOST_ROWS 20000000
 #define LX_BATCH_PARTS 500      /* parts of one batch: their names stand in one query */
 #define LX_GUARD_ROWS 2000000   /* rows that one guard reads: it must be fresh when we delete */
 #define LX_MASK_PARTS 8         /* parts in one mask */

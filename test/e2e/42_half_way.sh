@@ -37,4 +37,20 @@ sql "OPTIMIZE TABLE prod.events FINAL"
 out=$(lynex archive --archive-threads 1 2>&1); status_is "one thread" 0 $? "$out"
 equal "one thread: all rows are archived once" "$all" "$(cold)"
 equal "one thread: each slice is a version of the log" 3 "$(grep -l '"ARCHIVE"' "$T"/archive/_delta_log/*.json | wc -l)"
+
+# However large a part is, few queries read over all of it.
+rm -rf "$T/archive"
+sql "INSERT INTO prod.events SELECT cityHash64(number), toDateTime('2026-01-01', 'UTC') + intDiv(number, 400000) * 86400 + number % 80000
+    FROM numbers(10000000) SETTINGS max_insert_threads = 1, min_insert_block_size_rows = 20000000, min_insert_block_size_bytes = 0, max_block_size = 20000000"
+sql "OPTIMIZE TABLE prod.events FINAL"
+all=$(sql "SELECT count(), sum(cityHash64(id, toUnixTimestamp(timestamp))) FROM prod.events")
+LYNEX_STEP=kill@read#4
+lynex archive > "$T/out" 2>&1
+status_is "ten million rows: killed on the way" 137 $? "$(cat "$T/out")"
+LYNEX_STEP=
+out=$(lynex archive 2>&1); status_is "ten million rows: the next run" 0 $? "$out"
+equal "ten million rows: all are archived once" "$all" "$(cold)"
+equal "ten million rows: and have left" 0 "$(sql "SELECT count() FROM prod.events")"
+lynex archive > "$T/out" 2>&1
+equal "ten million rows: five slices" 5 "$(grep -l '"ARCHIVE"' "$T"/archive/_delta_log/*.json | wc -l)"
 done_testing
