@@ -7,16 +7,17 @@
 
 #include <stdatomic.h>
 
-/* One server and one client; `plan` tells the handler how to behave. */
+/* One server and one client; `plan` tells the handler how to behave. What a handler reads may be
+ * changed for the next request while its thread still closes the last one. */
 struct bench {
     struct fake_http *server;
     struct lx_http *client;
     char url[128];
-    int plan;
-    size_t cut; /* bytes of the scripted answer that go out */
-    bool reset;
-    const char *script;
-    size_t script_len;
+    atomic_int plan;
+    atomic_size_t cut; /* bytes of the scripted answer that go out */
+    atomic_bool reset;
+    const char *_Atomic script;
+    atomic_size_t script_len;
     atomic_uint seen;
     char got_head[FAKE_HEAD_MAX];
     char got_method[16], got_target[8192];
