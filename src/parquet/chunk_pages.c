@@ -4,6 +4,7 @@
 #include "parquet/crc.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 enum lx_status lx_pq_chunk_fail(const struct lx_pq_chunk_reader *reader, enum lx_status status,
                                 const char *why, struct lx_err *err)
@@ -106,9 +107,10 @@ static enum lx_status check_header(struct lx_pq_chunk_reader *reader,
     if (header->bytes > room)
         return lx_pq_chunk_fail(reader, LX_E_FORMAT, "a page ends outside of its column", err);
     if ((size_t)header->bytes > most || (size_t)header->raw_bytes > most) {
-        lx_err_set(err, LX_E_LIMIT, "a page of %d bytes (%d stored) is larger than %zu",
-                   header->raw_bytes, header->bytes, most);
-        return lx_pq_chunk_fail(reader, LX_E_LIMIT, NULL, err);
+        char why[96];
+        snprintf(why, sizeof why, "a page of %d bytes (%d stored) is larger than %zu",
+                 header->raw_bytes, header->bytes, most);
+        return lx_pq_chunk_fail(reader, LX_E_LIMIT, why, err);
     }
     bool of_data = header->type == LX_PQ_DATA_PAGE || header->type == LX_PQ_DATA_PAGE_V2;
     if (!of_data)
