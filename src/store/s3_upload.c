@@ -250,7 +250,11 @@ static enum lx_status finish_small(struct lx_s3 *s3, struct s3_upload *upload,
     if (status == LX_E_UNKNOWN) {
         struct lx_err seen_err = LX_ERR_INIT;
         enum lx_status seen = same_content(s3, upload, object, &seen_err);
-        return seen == LX_OK || seen == LX_E_EXISTS ? seen : status;
+        if (seen != LX_OK && seen != LX_E_EXISTS)
+            return status;
+        if (err != NULL)
+            *err = seen_err;
+        return seen;
     }
     *object = answer.object;
     object->size = upload->size;
@@ -272,6 +276,9 @@ static enum lx_status complete_once(struct lx_s3 *s3, struct s3_upload *upload,
                               .body = body->data,
                               .body_size = body->len,
                               .out = &xml};
+    struct lx_err own = LX_ERR_INIT;
+    if (err == NULL)
+        err = &own; /* what failed decides below */
     *again = false;
     atomic_fetch_add(&s3->puts, 1);
     enum lx_status status = lx_s3_do(s3, &call, &answer, err);
@@ -281,7 +288,7 @@ static enum lx_status complete_once(struct lx_s3 *s3, struct s3_upload *upload,
         *again = true;
     }
     /* An earlier try may have done it, its answer lost. */
-    if (status == LX_E_NOTFOUND && err != NULL && strcmp(err->name, "NoSuchUpload") == 0)
+    if (status == LX_E_NOTFOUND && strcmp(err->name, "NoSuchUpload") == 0)
         status = LX_OK;
     lx_buf_free(&xml);
     return status;

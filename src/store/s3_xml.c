@@ -90,6 +90,7 @@ struct page {
     unsigned depth;
     bool in_contents, truncated, escaped, failed, has_key;
     const char *what; /* went wrong */
+    bool no_memory;   /* …here, and not in what the store sent */
 };
 
 static void stop(struct page *p, const char *what)
@@ -97,6 +98,12 @@ static void stop(struct page *p, const char *what)
     p->failed = true;
     p->what = what;
     XML_StopParser(p->parser, XML_FALSE);
+}
+
+static void stop_for(struct page *p, enum lx_status status, const char *what)
+{
+    p->no_memory = status == LX_E_MEMORY;
+    stop(p, what);
 }
 
 static void page_start(void *context, const XML_Char *name, const XML_Char **attributes)
@@ -120,8 +127,9 @@ static void page_start(void *context, const XML_Char *name, const XML_Char **att
 static void page_text(void *context, const XML_Char *text, int size)
 {
     struct page *p = context;
-    if (lx_buf_append(&p->text, text, (size_t)size) != LX_OK)
-        stop(p, "an element that is too long");
+    enum lx_status status = lx_buf_append(&p->text, text, (size_t)size);
+    if (status != LX_OK)
+        stop_for(p, status, "an element that is too long");
 }
 
 /* A key as text, with its NUL. Zero bytes cannot be in a key of ours. */
@@ -134,7 +142,7 @@ static void take_key(struct page *p)
         status = lx_buf_byte(&p->keys, 0);
     if (status != LX_OK ||
         memchr(p->keys.data + start, 0, p->keys.len - start) != p->keys.data + p->keys.len - 1) {
-        stop(p, "a key that cannot be read");
+        stop_for(p, status, "a key that cannot be read");
         return;
     }
     p->offsets[p->count] = start;
@@ -187,8 +195,9 @@ static void page_end(void *context, const XML_Char *name)
         p->escaped = lx_str_is(text, "url");
     } else if (p->depth == 2 && strcmp(name, "NextContinuationToken") == 0) {
         lx_buf_clear(p->token);
-        if (lx_buf_str(p->token, text) != LX_OK || lx_buf_text(p->token, "") != LX_OK)
-            stop(p, "a continuation token that is too long");
+        enum lx_status status = lx_buf_str(p->token, text);
+        if (status != LX_OK)
+            stop_for(p, status, "a continuation token that is too long");
     } else if (p->depth == 1 && strcmp(name, "ListBucketResult") != 0) {
         stop(p, "no ListBucketResult");
     }
@@ -203,6 +212,8 @@ static enum lx_status parse(struct page *p, struct lx_str xml, struct lx_err *er
     XML_SetCharacterDataHandler(p->parser, page_text);
     XML_SetStartDoctypeDeclHandler(p->parser, refuse_dtd);
     enum XML_Status ok = XML_Parse(p->parser, xml.ptr, (int)xml.len, 1);
+    if (p->no_memory)
+        return lx_err_memory(err);
     if (p->failed || ok != XML_STATUS_OK)
         return lx_err_set(err, LX_E_FORMAT, "the store's listing cannot be read: %s",
                           p->failed ? p->what : XML_ErrorString(XML_GetErrorCode(p->parser)));

@@ -85,9 +85,12 @@ static enum lx_status delete_key(void *self, const char *key, struct lx_err *err
     /* Once: after a lost answer the name may be somebody else's by the time of a second one. */
     struct lx_s3_call call = {
         .method = "DELETE", .key = key, .action = "s3:DeleteObject", .single = true};
+    struct lx_err own = LX_ERR_INIT;
+    if (err == NULL)
+        err = &own; /* what failed decides below */
     atomic_fetch_add(&s3->deletes, 1);
     enum lx_status status = lx_s3_do(s3, &call, &answer, err);
-    if (status == LX_E_NOTFOUND && err != NULL && strcmp(err->name, "NoSuchKey") == 0) {
+    if (status == LX_E_NOTFOUND && strcmp(err->name, "NoSuchKey") == 0) {
         lx_err_clear(err);
         return LX_OK;
     }
