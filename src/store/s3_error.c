@@ -189,15 +189,13 @@ enum lx_status lx_s3_failed(struct lx_s3 *s3, const struct lx_s3_call *call,
                known.help == HELP_UNTOLD
                    ? ", or ExpiredToken or RequestTimeTooSkewed: the answer to a HEAD does not say"
                    : "");
+    if (strcmp(known.code, "NoSuchBucket") == 0)
+        lx_err_set(err, LX_E_NOTFOUND, "NoSuchBucket: there is no bucket %s at %s", s3->bucket,
+                   s3->endpoint_host != NULL ? s3->endpoint_host : "Amazon S3");
     if (err != NULL) {
         err->code = failure->status;
         snprintf(err->name, sizeof err->name, "%s", known.code);
     }
-    if (strcmp(known.code, "NoSuchBucket") == 0)
-        lx_err_set(err, LX_E_NOTFOUND, "NoSuchBucket: there is no bucket %s at %s", s3->bucket,
-                   s3->endpoint_host != NULL ? s3->endpoint_host : "Amazon S3");
-    if (err != NULL && strcmp(known.code, "NoSuchBucket") == 0)
-        snprintf(err->name, sizeof err->name, "NoSuchBucket");
     hint(s3, call, known.help, failure->date, err);
     if (failure->code[0] == 0)
         snprintf(failure->code, sizeof failure->code, "%s", known.code);

@@ -1,6 +1,7 @@
 /* A directory keeps what an object store promises. */
 #include "store/store.h"
 
+#include "base/alloc.h"
 #include "base/limits.h"
 
 #include <errno.h>
@@ -205,6 +206,244 @@ static void test_modes(void **state)
     assert_int_equal(info.st_mode & 0777, 0700);
 }
 
+static void says(const char *text, const char *words)
+{
+    if (strstr(text, words) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", text, words);
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    static char long_part[300], longest[LX_MAX_NAME + 2], bad[16];
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_object object;
+    struct lx_buf few = LX_BUF(3);
+    const struct lx_put how = {0};
+    memset(long_part, 'x', sizeof long_part - 3);
+    memcpy(long_part + 256, "/x", 3); /* a name of 256 bytes, in which no file can lie */
+    assert_int_not_equal(lx_store_put(store, long_part, "x", 1, &how, NULL, &err), LX_OK);
+    says(err.text, "making the folder of");
+    assert_int_not_equal(lx_store_head(store, long_part, &object, &err), LX_OK);
+    memset(longest, 'y', sizeof longest - 1);
+    assert_int_equal(lx_store_head(store, longest, &object, &err), LX_E_ARGUMENT);
+    says(err.text, "bytes, 1 to ");
+    assert_int_equal(lx_store_head(store, NULL, &object, &err), LX_E_ARGUMENT);
+    says(err.text, "an object's key has 0 bytes");
+    static const char odd[] = {1, 0x1f, 0x7f, '\\'};
+    for (size_t i = 0; i < sizeof odd; i++) {
+        snprintf(bad, sizeof bad, "a%cb", odd[i]);
+        assert_int_equal(lx_store_delete(store, bad, &err), LX_E_ARGUMENT);
+        says(err.text, "holds a character that is not allowed");
+    }
+    struct lx_upload *upload = NULL;
+    assert_int_equal(lx_store_upload_begin(store, "/a", &how, &upload, &err), LX_E_ARGUMENT);
+    assert_int_equal(lx_store_read(store, "", 0, bad, 1, &err), LX_E_ARGUMENT);
+    assert_int_equal(lx_store_get(store, "a//b", &few, NULL, &err), LX_E_ARGUMENT);
+    assert_null(upload);
+    assert_int_equal(put("a", "text", true), LX_OK);
+    assert_int_equal(lx_store_read(store, "a", -1, bad, 1, &err), LX_E_ARGUMENT);
+    assert_int_equal(lx_store_read(store, "a", 9, bad, 0, &err), LX_OK);
+    assert_int_equal(lx_store_get(store, "a", &few, NULL, &err), LX_E_LIMIT);
+    says(err.text, "/archive/a has 4 bytes, more than may be read at once");
+    lx_buf_free(&few);
+}
+
+static void test_folders_and_files(void **state)
+{
+    (void)state;
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_buf bytes = LX_BUF(100);
+    struct lx_object object;
+    char part[1];
+    const struct lx_put how = {0};
+    assert_int_equal(put("a/b", "x", true), LX_OK);
+    /* A folder is no object, nor does a file hold any. */
+    assert_int_equal(lx_store_get(store, "a", &bytes, &object, &err), LX_E_NOTFOUND);
+    assert_string_equal(err.name, "NoSuchKey");
+    assert_int_equal(lx_store_get(store, "none", &bytes, &object, &err), LX_E_NOTFOUND);
+    assert_int_equal(lx_store_read(store, "a/b/c", 0, part, 1, &err), LX_E_NOTFOUND);
+    assert_int_equal(lx_store_read(store, "a", 0, part, 1, &err), LX_E_IO);
+    assert_int_equal(lx_store_delete(store, "a/b/c", &err), LX_OK);
+    assert_int_equal(lx_store_delete(store, "x/y/z", &err), LX_OK);
+    assert_int_not_equal(lx_store_delete(store, "a", &err), LX_OK);
+    says(err.text, "deleting ");
+    assert_int_not_equal(lx_store_put(store, "a", "x", 1, &how, &object, &err), LX_OK);
+    says(err.text, "naming ");
+    assert_int_not_equal(lx_store_put(store, "a/b/c", "x", 1, &how, &object, &err), LX_OK);
+    says(err.text, "making the folder of ");
+    /* A link is followed neither by reading nor by deleting nor by a list. */
+    char path[128];
+    snprintf(path, sizeof path, "%s/archive/link", root);
+    assert_int_equal(symlink("a", path), 0);
+    assert_int_not_equal(lx_store_head(store, "link", &object, &err), LX_OK);
+    assert_int_not_equal(lx_store_read(store, "link/b", 0, part, 1, &err), LX_OK);
+    lists("", NULL, 100, LX_OK, "a/b ");
+    has("a/b", "x");
+    lx_buf_free(&bytes);
+    /* What writers have under way is listed only by its own prefix; none of it is left. */
+    lists(LX_STORE_TMP, NULL, 100, LX_OK, "");
+    struct lx_upload *upload;
+    struct listing listing = {.most = 10};
+    assert_int_equal(lx_store_upload_begin(store, "u", &how, &upload, &err), LX_OK);
+    assert_int_equal(lx_store_list(store, LX_STORE_TMP, NULL, visit, &listing, &err), LX_OK);
+    assert_int_equal(strlen(listing.text), strlen(LX_STORE_TMP) + 16 + 1);
+    lists(NULL, NULL, 100, LX_OK, "a/b ");
+    lx_store_upload_abort(upload);
+}
+
+static void test_deep(void **state)
+{
+    (void)state;
+    struct lx_err err = LX_ERR_INIT;
+    char deep[160] = "", seen[256];
+    for (int i = 0; i < 64; i++)
+        strcat(deep, "d/");
+    strcat(deep, "x");
+    assert_int_equal(put(deep + 2, "x", true), LX_OK);
+    snprintf(seen, sizeof seen, "%s ", deep + 2);
+    lists("", NULL, 100, LX_OK, seen);
+    assert_int_equal(put(deep, "x", true), LX_OK);
+    struct listing listing = {.most = 10};
+    assert_int_equal(lx_store_list(store, "", NULL, visit, &listing, &err), LX_E_LIMIT);
+    says(err.text, "folders within folders, too deep");
+    lists("d/x", NULL, 100, LX_OK, ""); /* not asked for, not entered */
+}
+
+static void test_many(void **state)
+{
+    (void)state;
+    struct listing listing = {.most = 1000};
+    char key[16];
+    for (int i = 0; i < 150; i++) {
+        snprintf(key, sizeof key, "%03d", 149 - i);
+        assert_int_equal(put(key, "x", true), LX_OK);
+    }
+    assert_int_equal(lx_store_list(store, "", "143", visit, &listing, NULL), LX_OK);
+    assert_string_equal(listing.text, "144 145 146 147 148 149 ");
+}
+
+static enum lx_status open_at(const char *path, struct lx_store **other, struct lx_err *err)
+{
+    *other = NULL;
+    lx_err_clear(err);
+    return lx_store_open_dir(path, lx_clock_system(), lx_random_system(), other, err);
+}
+
+static void test_open(void **state)
+{
+    (void)state;
+    static char longest[5000];
+    struct lx_store *other;
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_buf text = LX_BUF(1000), want = LX_BUF(1000);
+    char path[128], here[1000];
+    memset(longest, 'x', sizeof longest - 1);
+    assert_int_equal(open_at("", &other, &err), LX_E_ARGUMENT);
+    assert_int_equal(open_at(longest, &other, &err), LX_E_ARGUMENT);
+    assert_string_equal(err.text, "the directory's path is empty or too long");
+    assert_int_equal(put("file", "x", true), LX_OK);
+    snprintf(path, sizeof path, "%s/archive/file", root);
+    assert_int_not_equal(open_at(path, &other, &err), LX_OK);
+    says(err.text, "opening the directory ");
+    says(err.hint, "ARCHIVE_URL=file:///DIR");
+    /* Below a file nothing can be made. */
+    snprintf(path, sizeof path, "%s/archive/file/x", root);
+    assert_null(other);
+    assert_int_not_equal(open_at(path, &other, &err), LX_OK);
+    /* A path that is not absolute is one from here. */
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(open_at("no-such/dir", &other, &err), LX_OK);
+    assert_int_equal(lx_store_location(other, "a", &text), LX_OK);
+    assert_int_equal(lx_buf_printf(&want, "file://%s/no-such/dir/a", here), LX_OK);
+    assert_true(lx_str_equal(lx_buf_view(&text), lx_buf_view(&want)));
+    lx_buf_clear(&text);
+    lx_buf_clear(&want);
+    assert_int_equal(lx_store_location(other, NULL, &text), LX_OK);
+    assert_int_equal(lx_buf_printf(&want, "file://%s/no-such/dir", here), LX_OK);
+    assert_true(lx_str_equal(lx_buf_view(&text), lx_buf_view(&want)));
+    lx_store_close(other);
+    lx_store_close(NULL);
+    lx_buf_free(&text);
+    lx_buf_free(&want);
+}
+
+/* One that is not there is empty; another may make it meanwhile. */
+static void test_made_meanwhile(void **state)
+{
+    (void)state;
+    struct lx_store *other;
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_store_counts counts;
+    struct lx_object object;
+    char path[128];
+    snprintf(path, sizeof path, "%s/archive", root);
+    lists("", NULL, 10, LX_OK, "");
+    assert_int_equal(lx_store_head(store, "a", &object, &err), LX_E_NOTFOUND);
+    assert_int_equal(lx_store_delete(store, "a", &err), LX_OK);
+    assert_int_equal(open_at(path, &other, &err), LX_OK);
+    const struct lx_put how = {.if_absent = true};
+    assert_int_equal(lx_store_put(other, "a", "x", 1, &how, NULL, &err), LX_OK);
+    lx_store_close(other);
+    has("a", "x");
+    lx_store_counts(store, &counts);
+    assert_int_equal(counts.puts, 0);
+    assert_int_equal(counts.lists, 1);
+    assert_int_equal(counts.heads, 1);
+    assert_int_equal(counts.deletes, 1);
+    assert_int_equal(counts.gets, 1);
+    assert_int_equal(counts.bytes_in, 1);
+}
+
+/* -- memory -------------------------------------------------------------------------------- */
+
+static enum lx_status scenario(struct lx_err *err)
+{
+    struct lx_upload *upload;
+    struct lx_object object;
+    struct lx_buf bytes = LX_BUF(100);
+    struct listing listing = {.most = 1000};
+    char path[128];
+    const struct lx_put how = {0};
+    snprintf(path, sizeof path, "%s/archive", root);
+    LX_TRY(lx_store_open_dir(path, lx_clock_system(), lx_random_system(), &store, err));
+    LX_TRY(lx_store_put(store, "a/b", "text", 4, &how, &object, err));
+    LX_TRY(lx_store_upload_begin(store, "a/c", &how, &upload, err));
+    assert_int_equal(lx_store_upload_write(upload, "more", 4, err), LX_OK);
+    LX_TRY(lx_store_upload_finish(upload, &object, err));
+    enum lx_status status = lx_store_get(store, "a/b", &bytes, &object, err);
+    if (status == LX_OK)
+        assert_true(lx_str_is(lx_buf_view(&bytes), "text"));
+    lx_buf_free(&bytes);
+    LX_TRY(status);
+    LX_TRY(lx_store_list(store, "", NULL, visit, &listing, err));
+    assert_string_equal(listing.text, "a/b a/c ");
+    return LX_OK;
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    lx_store_close(store);
+    store = NULL;
+    size_t before = lx_alloc_used();
+    for (uint64_t n = 1;; n++) {
+        struct lx_err err = LX_ERR_INIT;
+        lx_alloc_fail_at(n);
+        enum lx_status status = scenario(&err);
+        lx_alloc_fail_at(0);
+        if (status == LX_OK)
+            break;
+        if (status != LX_E_MEMORY)
+            fail_msg("allocation %llu: %s", (unsigned long long)n, err.text);
+        lx_store_close(store);
+        store = NULL;
+        assert_int_equal(lx_alloc_used(), before);
+        assert_true(n < 100);
+    }
+    lists(LX_STORE_TMP, NULL, 100, LX_OK, ""); /* no failure left anything there */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +453,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_writer_wins, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_modes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_folders_and_files, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_deep, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_open, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_made_meanwhile, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
