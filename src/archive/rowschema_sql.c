@@ -174,11 +174,12 @@ static enum lx_status bad_map(const struct lx_value *value, const char *x, unsig
     snprintf(name, sizeof name, "x%u", depth);
     for (size_t i = 0; status == LX_OK && i < 2; i++) {
         const struct lx_value *part = &value->children[i];
+        /* A composed key: ClickHouse's text of it. */
+        const struct lx_value key = {.kind = LX_CH_OTHER, .type = part->type};
         lx_buf_clear(&within);
         lx_buf_clear(&term);
-        if (i == 0 && part->child_count != 0) /* a composed key: ClickHouse's text of it */
-            part = &(struct lx_value){.kind = LX_CH_OTHER, .type = part->type};
-        status = bad_value(part, name, depth + 1, &within);
+        status =
+            bad_value(i == 0 && part->child_count != 0 ? &key : part, name, depth + 1, &within);
         if (status == LX_OK && within.len != 0)
             status = lx_buf_printf(&term, "arrayExists(%s -> (%s), %s(%s))", name,
                                    lx_buf_cstr(&within), parts[i], x);
