@@ -37,7 +37,8 @@ static void note(struct ch_script *script, const struct lx_ch_call *call)
     for (size_t i = 0; i < call->setting_count; i++) {
         size_t used = strlen(settings);
         const char *name = call->settings[i].name;
-        if (strstr(name, "max_partition_size") != NULL || strcmp(name, "readonly") == 0)
+        if (strstr(name, "max_partition_size") != NULL || strcmp(name, "readonly") == 0 ||
+            strcmp(name, "max_block_size") == 0)
             snprintf(settings + used, sizeof settings - used, " %s=%s", name,
                      call->settings[i].value);
     }

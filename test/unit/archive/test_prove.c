@@ -62,6 +62,23 @@ static int setup(void **state)
 
 static struct lx_differs differs;
 
+/* What becomes of the rows that a scan gives (the linker puts this in its place). */
+static void (*scanned)(struct lx_file_rows *rows);
+static enum lx_status scan_says;
+enum lx_status __real_lx_file_scan_next(struct lx_file_scan *scan, struct lx_file_rows *rows,
+                                        struct lx_err *e);
+enum lx_status __wrap_lx_file_scan_next(struct lx_file_scan *scan, struct lx_file_rows *rows,
+                                        struct lx_err *e);
+
+enum lx_status __wrap_lx_file_scan_next(struct lx_file_scan *scan, struct lx_file_rows *rows,
+                                        struct lx_err *e)
+{
+    LX_TRY(__real_lx_file_scan_next(scan, rows, e));
+    if (scanned != NULL && rows->rows > 0)
+        scanned(rows);
+    return scan_says;
+}
+
 /* Tries to prove; a proof that is made is looked at. */
 static enum lx_status prove(struct lx_err *e)
 {
@@ -359,6 +376,36 @@ static void test_nothing_to_name(void **state)
     explain("as it was");
 }
 
+static void one_further(struct lx_file_rows *rows)
+{
+    rows->first++;
+}
+
+static void one_more(struct lx_file_rows *rows)
+{
+    rows->rows = 2;
+}
+
+/* A scan that gives other rows than those it was asked for proves and explains nothing. */
+static void test_scan_out_of_place(void **state)
+{
+    (void)state;
+    scanned = one_further;
+    assert_status(prove(&err), LX_E_MISMATCH, &err);
+    assert_says(err.text, "has rows that were not written");
+    scanned = NULL;
+    hashes[1] ^= 1;
+    assert_status(prove(&err), LX_E_MISMATCH, &err);
+    hashes[1] ^= 1;
+    scanned = one_more;
+    explain("as it was");
+    scanned = NULL;
+    scan_says = LX_E_IO;
+    explain("as it was");
+    scan_says = LX_OK;
+    explain("read again it is right");
+}
+
 /* Values that are NULL in the file. */
 static enum lx_status nullable_table(void *self, struct lx_hot_table **table, struct lx_err *e)
 {
@@ -636,6 +683,7 @@ int main(void)
         TEST(test_interrupted),
         TEST(test_column_is_named),
         TEST(test_nothing_to_name),
+        TEST(test_scan_out_of_place),
         cmocka_unit_test_teardown(test_null_in_the_file, scene_abandon),
         TEST(test_warrant),
         TEST(test_object_is_another),

@@ -1,5 +1,5 @@
-/* Texts of UUIDs against printf, and every byte of one turned into every other; of addresses; of rows
- * for people. */
+/* Texts of UUIDs against printf, and every byte of one turned into every other; of addresses; of
+ * rows for people. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -254,7 +254,8 @@ static void test_values_of_rows(void **state)
     }
 }
 
-/* The columns of the sorting key, as words, and the time; at most six, and only such as are there. */
+/* The columns of the sorting key, as words, and the time; at most six, and only such as are there.
+ */
 static void test_columns_of_rows(void **state)
 {
     (void)state;

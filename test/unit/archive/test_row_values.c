@@ -43,11 +43,8 @@ static void make_dict(struct lx_column *dict, struct lx_column *entries)
 {
     static uint32_t indexes[] = {0, 0, 0};
     static uint8_t nulls[] = {1, 0, 0};
-    *dict = (struct lx_column){.shape = LX_COLUMN_DICT,
-                               .rows = 3,
-                               .nulls = nulls,
-                               .indexes = indexes,
-                               .dict = entries};
+    *dict = (struct lx_column){
+        .shape = LX_COLUMN_DICT, .rows = 3, .nulls = nulls, .indexes = indexes, .dict = entries};
 }
 
 /* -- there and back ------------------------------------------------------------------------ */
@@ -197,7 +194,7 @@ static void test_dictionaries_of_files(void **state)
         struct lx_column plain, dict;
         make(&plain, c->width, theirs.ptr, theirs.len, false);
         make_dict(&dict, &plain);
-        const struct lx_column *columns[] = {&dict, NULL}, *const *again;
+        const struct lx_column *columns[] = {&dict, NULL}, *const * again;
         assert_int_equal(lx_from_file_create(schema, &from, &err), LX_OK);
         if (lx_from_file_convert(from, columns, 3, &again, &err) != LX_OK)
             fail_msg("%s", err.text);
@@ -235,7 +232,7 @@ static void test_out_of_range(void **state)
         make(&column, (uint32_t)size, bytes, size, false);
         of_hex(refused[i].bad, bytes);
         assert_int_equal(lx_column_append(&column, bytes, size), LX_OK);
-        const struct lx_column *sent = &column, *const *columns;
+        const struct lx_column *sent = &column, *const * columns;
         assert_int_equal(lx_to_file_create(schema, &to, &err), LX_OK);
         assert_int_equal(lx_to_file_convert(to, &sent, 2, &columns, &err), LX_E_UNSUPPORTED);
         snprintf(expected, sizeof expected, "the column c of type %s holds a value in row 1 of ",
@@ -290,13 +287,12 @@ static void test_damaged_files(void **state)
         struct lx_column plain, dict;
         make(&plain, c->width, theirs.ptr, theirs.len, false);
         make_dict(&dict, &plain);
-        const struct lx_column *columns[] = {&plain, NULL}, *const *again;
+        const struct lx_column *columns[] = {&plain, NULL}, *const * again;
         assert_int_equal(lx_from_file_create(schema, &from, &err), LX_OK);
         for (int by_index = 0; by_index < 2; by_index++) {
             columns[0] = by_index != 0 ? &dict : &plain;
             lx_err_clear(&err);
-            if (lx_from_file_convert(from, columns, columns[0]->rows, &again, &err) !=
-                LX_E_CORRUPT)
+            if (lx_from_file_convert(from, columns, columns[0]->rows, &again, &err) != LX_E_CORRUPT)
                 fail_msg("%s: %s is taken", c->type, c->file);
             assert_string_equal(err.text, expected);
         }
@@ -323,9 +319,9 @@ static void test_other_shapes(void **state)
         make(&right, width, zeros, width, false);
         make(&wrong, width == 0 ? 4 : width + 1, zeros, width == 0 ? 4 : width + 1, false);
         assert_int_equal(lx_to_file_create(schema, &to, &err), LX_OK);
-        const struct lx_column *sent[] = {&right}, *const *columns;
-        snprintf(expected, sizeof expected, "the column c of type %s cannot be converted: ",
-                 types[i]);
+        const struct lx_column *sent[] = {&right}, *const * columns;
+        snprintf(expected, sizeof expected,
+                 "the column c of type %s cannot be converted: ", types[i]);
         assert_int_equal(lx_to_file_convert(to, sent, 2, &columns, &err), LX_E_FORMAT);
         assert_says(err.text, expected);
         sent[0] = &wrong;
@@ -402,7 +398,8 @@ static void test_true_bytes(void **state)
     struct lx_from_file *from;
     struct lx_column made[3];
     make_texts(made);
-    const struct lx_column *sent[] = {&made[0], &made[1], &made[2]}, *const *columns, *const *again;
+    const struct lx_column *sent[] = {&made[0], &made[1], &made[2]}, *const * columns,
+                           *const * again;
     assert_int_equal(lx_to_file_create(schema, &to, &err), LX_OK);
     assert_int_equal(lx_from_file_create(schema, &from, &err), LX_OK);
     for (int twice = 0; twice < 2; twice++) {
@@ -456,13 +453,13 @@ static void test_damaged_raw(void **state)
     assert_int_equal(lx_from_file_create(schema, &from, &err), LX_OK);
     make(&n, 4, "\1\0\0", 4, true);
     make(&j, 0, "good", 4, true);
-    const struct lx_column *columns[] = {&n, &j, &raw}, *const *again;
+    const struct lx_column *columns[] = {&n, &j, &raw}, *const * again;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         make(&raw, 0, texts[i], strlen(texts[i]), true);
         if (lx_from_file_convert(from, columns, 2, &again, &err) != LX_E_CORRUPT)
             fail_msg("%s is taken", texts[i]);
-        assert_string_equal(
-            err.text, "column _lynex_raw, row 0 of the batch: not what was written");
+        assert_string_equal(err.text,
+                            "column _lynex_raw, row 0 of the batch: not what was written");
         lx_column_free(&raw);
     }
     /* True bytes of a NULL, in the second row. */
@@ -592,14 +589,10 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_type),
-        cmocka_unit_test(test_dictionaries_of_files),
-        cmocka_unit_test(test_out_of_range),
-        cmocka_unit_test(test_damaged_files),
-        cmocka_unit_test(test_other_shapes),
-        cmocka_unit_test(test_true_bytes),
-        cmocka_unit_test(test_damaged_raw),
-        cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_every_type),   cmocka_unit_test(test_dictionaries_of_files),
+        cmocka_unit_test(test_out_of_range), cmocka_unit_test(test_damaged_files),
+        cmocka_unit_test(test_other_shapes), cmocka_unit_test(test_true_bytes),
+        cmocka_unit_test(test_damaged_raw),  cmocka_unit_test(test_hashes),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,202 @@
+/* Rows whose blocks get too large for memory: how the rest is asked for again, and that what comes
+ * then is believed only where its sums are right. */
+#include "hot_sql_fixture.h"
+
+#define ROWS "id:UInt64,ts:DateTime,p:String,h:UInt64"
+#define FIRST "SELECT `id`, `ts`, _part"
+#define PLACE "SELECT toString(_part), toUInt64(_part_offset)"
+#define SUMS "SELECT toUInt64(count()), sum(_lynex_h)"
+#define STRETCH "AND _part_offset >= "
+#define REST " LIMIT 9223372036854775807 OFFSET "
+
+static int64_t row_count;
+
+static enum lx_status ask(struct lx_err *e)
+{
+    static const char *const names[] = {"all_1_1_0", "all_2_2_0"};
+    const struct lx_hot_read read = {.parts = names,
+                                     .part_count = 2,
+                                     .schema = schema,
+                                     .from = LX_TIME_FIRST,
+                                     .to = LX_TIME_LAST,
+                                     .hash_to = UINT64_MAX};
+    struct lx_hot_stream *stream = NULL;
+    struct lx_hot_rows got;
+    row_count = 0;
+    LX_TRY(ops->read(hot, &read, &stream, e));
+    enum lx_status status;
+    while ((status = ops->next(hot, stream, &got, e)) == LX_OK && got.rows > 0)
+        row_count += got.rows;
+    ops->end(hot, stream);
+    return status;
+}
+
+/* A block of `count` rows from number `from` on, whose hashes are their numbers. */
+static struct ch_rule *block(const char *pattern, int64_t from, int64_t count)
+{
+    static char rows[40000];
+    size_t size = 0;
+    rows[0] = 0;
+    for (int64_t i = from; i < from + count; i++)
+        size += (size_t)snprintf(rows + size, sizeof rows - size, "%s%lld|%lld|all_1_1_0|%lld",
+                                 i > from ? ";" : "", (long long)i, (long long)(1600000000 + i),
+                                 (long long)i);
+    return ch_script_table(&script, pattern, ROWS, rows);
+}
+
+#define MANY 600 /* more than fit */
+#define FEW 100
+
+/* The first block does not fit; the stretch behind it brings a part of its rows, the rest none. */
+static void answer(void)
+{
+    hot->max_block_bytes = 8 * LX_KIB;
+    ch_script_table(&script, PLACE, "p:String,o:UInt64", "all_1_1_0|7");
+    ch_script_table(&script, SUMS, "n:UInt64,s:UInt64,x:UInt64", "100|4950|0");
+    block(STRETCH, 0, FEW);
+    ch_script_table(&script, REST, ROWS, "");
+    block(FIRST, 0, MANY);
+}
+
+static void expect_asked(size_t which, const char *words)
+{
+    assert_true(which < script.asked_count);
+    assert_says(script.asked[which], words);
+}
+
+static void test_again(void **state)
+{
+    (void)state;
+    answer();
+    assert_status(ask(&err), LX_OK);
+    assert_int_equal(row_count, FEW);
+    assert_int_equal(script.asked_count, 5);
+    expect_asked(0, FIRST);
+    assert_says(script.settings[0], " max_block_size=65409");
+    expect_asked(1, PLACE);
+    expect_asked(1, " LIMIT 1 OFFSET 0");
+    expect_asked(2, " AND _part = 'all_1_1_0' AND _part_offset >= 7 LIMIT 600");
+    assert_says(script.settings[2], " max_block_size=37");
+    expect_asked(3, " LIMIT 9223372036854775807 OFFSET 100");
+    assert_says(script.settings[3], " max_block_size=65409");
+    expect_asked(4, SUMS);
+}
+
+/* The rest does not fit either: the next stretch is twice as long, its blocks as small as before;
+ * blocks of a stretch that do not fit get smaller yet. */
+static void test_twice(void **state)
+{
+    (void)state;
+    hot->max_block_bytes = 8 * LX_KIB;
+    ch_script_table(&script, PLACE, "p:String,o:UInt64", "all_2_2_0|0");
+    ch_script_table(&script, SUMS, "n:UInt64,s:UInt64,x:UInt64", "200|19900|0");
+    block(STRETCH, 0, FEW)->times = 1;
+    block(STRETCH, FEW, MANY)->times = 1;
+    block(STRETCH, FEW, FEW)->times = 1;
+    block(REST, FEW, MANY)->times = 1;
+    ch_script_table(&script, REST, ROWS, "");
+    block(FIRST, 0, MANY);
+    assert_status(ask(&err), LX_OK);
+    assert_int_equal(row_count, 2 * FEW);
+    assert_int_equal(script.asked_count, 10);
+    expect_asked(3, " OFFSET 100");
+    expect_asked(4, " LIMIT 1 OFFSET 100");
+    expect_asked(5, " AND _part = 'all_2_2_0' AND _part_offset >= 0 LIMIT 1200");
+    assert_says(script.settings[5], " max_block_size=37");
+    expect_asked(7, " LIMIT 1200");
+    assert_says(script.settings[7], " max_block_size=2");
+    expect_asked(8, " OFFSET 200");
+    expect_asked(9, SUMS);
+}
+
+/* Every block is too large, as small as it was asked for. */
+static void test_never_fits(void **state)
+{
+    (void)state;
+    hot->max_block_bytes = 8 * LX_KIB;
+    ch_script_table(&script, PLACE, "p:String,o:UInt64", "all_1_1_0|0");
+    block(STRETCH, 0, MANY);
+    block(FIRST, 0, MANY);
+    lx_err_clear(&err);
+    assert_status(ask(&err), LX_E_LIMIT);
+    assert_says(err.text, "600 rows came in one block, 1 were asked for");
+    assert_int_equal(row_count, 0);
+    assert_int_equal(script.asked_count, 7); /* 37, 2, 1 */
+    assert_status(ask(NULL), LX_E_LIMIT);
+    ch_script_clear(&script);
+    /* One row. */
+    hot->max_block_bytes = 1;
+    block(FIRST, 0, 1);
+    lx_err_clear(&err);
+    assert_status(ask(&err), LX_E_LIMIT);
+    assert_says(err.text, "one row is too large, row 1 of what is read of the part all_1_1_0 and 1 "
+                          "more");
+    assert_says(err.hint, "ARCHIVE_MEMORY_MB must be ");
+    ch_script_clear(&script);
+    /* The client's own limit, with no block at all. */
+    ch_script_fails(&script, FIRST, LX_E_LIMIT, 0, "no block");
+    assert_status(ask(&err), LX_E_LIMIT);
+}
+
+/* -- answers that are not believed --------------------------------------------------------- */
+
+/* With this answer in place of the right one. */
+static void other(const char *pattern, const char *columns, const char *rows,
+                  enum lx_status expected, const char *words)
+{
+    ch_script_table(&script, pattern, columns, rows);
+    answer();
+    lx_err_clear(&err);
+    assert_status(ask(&err), expected);
+    assert_says(err.text, words);
+    ch_script_clear(&script);
+}
+
+static void test_other_answers(void **state)
+{
+    (void)state;
+    const char *const sums = "n:UInt64,s:UInt64,x:UInt64", *const place = "p:String,o:UInt64";
+    const char *const away = "rows of `db`.`events` went away while they were read";
+    const char *const not_those = "100 rows were read in several answers, and they are not those "
+                                  "that `db`.`events` holds";
+    other(PLACE, place, "", LX_E_AGAIN, away);
+    other(PLACE, place, "all_3_3_0|1", LX_E_AGAIN, away);
+    other(PLACE, "p:UInt64,o:UInt64", "1|1", LX_E_FORMAT, "reading");
+    other(STRETCH, ROWS, "", LX_E_AGAIN, away);
+    other(SUMS, sums, "", LX_E_AGAIN, not_those);
+    other(SUMS, sums, "101|4950|0", LX_E_AGAIN, not_those);
+    other(SUMS, sums, "100|4951|0", LX_E_AGAIN, not_those);
+    other(SUMS, sums, "100|4950|1", LX_E_AGAIN, not_those);
+    other(SUMS, "n:String,s:UInt64,x:UInt64", "a|1|1", LX_E_FORMAT, "comparing rows of");
+    static const char *const patterns[] = {PLACE, STRETCH, REST, SUMS};
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        ch_script_fails(&script, patterns[i], LX_E_REMOTE, 241, "it is the wrong day");
+        answer();
+        lx_err_clear(&err);
+        assert_status(ask(&err), LX_E_REMOTE);
+        assert_says(err.text, "it is the wrong day");
+        ch_script_clear(&script);
+    }
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    const struct question q = {ask, answer, NULL};
+    for (size_t ahead = 0; ahead < 2; ahead++) {
+        hot->read_ahead = ahead * 100000;
+        try_memory(&q);
+    }
+    hot->read_ahead = 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_again),         TEST(test_twice),  TEST(test_never_fits),
+        TEST(test_other_answers), TEST(test_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
