@@ -127,14 +127,20 @@ static enum lx_status set_bad(struct lx_rebuild_file *file, struct lx_err *err)
     return file->note != NULL ? LX_OK : lx_err_memory(err);
 }
 
-static bool is_of_table(const char *source, const char *database, const char *table)
+static enum lx_status check_table(const struct lx_rebuild_options *o, const char *source,
+                                  struct lx_err *err)
 {
     struct lx_buf wanted = LX_BUF(LX_MAX_NAME * 4);
-    bool same = lx_source_make(&wanted, LX_STR("0"), lx_str_of(database), lx_str_of(table),
-                               LX_STR("any")) == LX_OK &&
-                lx_source_same_table(lx_buf_cstr(&wanted), source);
+    enum lx_status status = lx_source_make(&wanted, LX_STR("0"), lx_str_of(o->database),
+                                           lx_str_of(o->table), LX_STR("any"));
+    bool same = status == LX_OK && lx_source_same_table(lx_buf_cstr(&wanted), source);
     lx_buf_free(&wanted);
-    return same;
+    if (status == LX_E_MEMORY)
+        return lx_err_memory(err);
+    return same ? LX_OK
+                : lx_err_set(err, LX_E_MISMATCH,
+                             "it is of the table %s, not of %s.%s (ARCHIVE_TABLE)", source,
+                             o->database, o->table);
 }
 
 static enum lx_status prove(struct rebuilding *r, struct lx_rebuild_file *file, struct lx_err *err)
@@ -146,9 +152,7 @@ static enum lx_status prove(struct rebuilding *r, struct lx_rebuild_file *file, 
     LX_TRY(lx_store_head(o->store, file->path, &file->object, err));
     LX_TRY(lx_file_account_read(o->store, file->path, file->object.size, &file->account, err));
     struct lx_file_account *account = &file->account;
-    if (!is_of_table(account->source, o->database, o->table))
-        return lx_err_set(err, LX_E_MISMATCH, "it is of the table %s, not of %s.%s (ARCHIVE_TABLE)",
-                          account->source, o->database, o->table);
+    LX_TRY(check_table(o, account->source, err));
     if (r->source == NULL)
         r->source = account->source;
     if (!lx_source_same_table(r->source, account->source))
