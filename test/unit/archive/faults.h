@@ -14,12 +14,14 @@
 
 #include <string.h>
 
-#define assert_says(text, words)                                                                   \
-    do {                                                                                           \
-        if (strstr((text), (words)) == NULL)                                                       \
-            print_error("\"%s\" does not say \"%s\"\n", (text), (words));                          \
-        assert_non_null(strstr((text), (words)));                                                  \
-    } while (0)
+static inline void check_says(const char *text, const char *words, const char *file, int line)
+{
+    if (strstr(text, words) != NULL)
+        return;
+    print_error("\"%s\" does not say \"%s\"\n", text, words);
+    _fail(file, line);
+}
+#define assert_says(text, words) check_says((text), (words), __FILE__, __LINE__)
 
 /* Calls `act` again and again, another of its allocations failing each time, and at last none.
  * Each failure must be LX_E_MEMORY with a text, and nothing may leak. Returns how many allocations
