@@ -43,6 +43,14 @@ static struct lx_pool_loop *open_loop(struct lx_pool *pool)
     return loop;
 }
 
+static struct lx_pool_loop *open_kin(struct lx_pool *pool, const void *kin)
+{
+    struct lx_pool_loop *loop = kin != NULL ? pool->loops : NULL;
+    while (loop != NULL && (loop->next >= loop->count || loop->kin != kin))
+        loop = loop->link;
+    return loop;
+}
+
 static void *work(void *arg)
 {
     struct lx_pool *pool = arg;
@@ -134,7 +142,7 @@ enum lx_status lx_pool_finish(struct lx_pool *pool, struct lx_pool_loop *loop, s
     while (loop->next < loop->count)
         take_step(pool, loop);
     while (loop->running > 0) {
-        struct lx_pool_loop *other = open_loop(pool);
+        struct lx_pool_loop *other = open_kin(pool, loop->kin);
         if (other != NULL)
             take_step(pool, other);
         else

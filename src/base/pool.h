@@ -32,6 +32,9 @@ struct lx_pool_loop {
     lx_pool_step step;
     void *context;
     size_t count;
+    /* Who waits for one loop works on others of the same kin, too. NULL: has none; others' steps
+     * may wait for a store, which is not for everybody. */
+    const void *kin;
     /* The pool's own. */
     size_t next, running, failed_at; /* failed_at: SIZE_MAX: none */
     struct lx_err failure;

@@ -374,8 +374,10 @@ static enum lx_status begin_round(struct lx_parquet_writer *writer, struct lx_er
         lx_free(round);
         return status;
     }
-    round->loop = (struct lx_pool_loop){
-        .step = encode_values_step, .context = round, .count = round->job_count - round->by_id};
+    round->loop = (struct lx_pool_loop){.step = encode_values_step,
+                                        .context = round,
+                                        .count = round->job_count - round->by_id,
+                                        .kin = writer};
     *writer->last_round = round;
     writer->last_round = &round->next;
     writer->sent_bytes += round->raw_bytes;
