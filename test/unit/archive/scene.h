@@ -20,6 +20,7 @@
 
 #include "../../sim/sim.h"
 #include "archive/run.h"
+#include "faults.h"
 
 #define SCENE_DAY ((int64_t)20510)
 #define SCENE_OLD_ROWS 9 /* due, of all parts */
@@ -84,12 +85,6 @@ uint64_t scene_memory(void (*make)(void), enum lx_status (*act)(struct lx_err *e
         if (status_ != (expected))                                                                 \
             print_error("%s: %s: %s\n", #call, lx_status_name(status_), (err)->text);              \
         assert_int_equal(status_, expected);                                                       \
-    } while (0)
-#define assert_says(text, words)                                                                   \
-    do {                                                                                           \
-        if (strstr((text), (words)) == NULL)                                                       \
-            print_error("\"%s\" does not say \"%s\"\n", (text), (words));                          \
-        assert_non_null(strstr((text), (words)));                                                  \
     } while (0)
 
 #endif
