@@ -207,6 +207,14 @@ done:
     return status;
 }
 
+/* Texts are asked for in place of what cannot be read: the client's advice to do so is no help. */
+static void explain_type(struct lx_err *err)
+{
+    err->hint[0] = 0;
+    lx_err_hint(err, "another type was asked for: the table was changed at this moment, or the "
+                     "answer damaged on its way; run again");
+}
+
 enum lx_status lx_hot_sql_next_block(struct lx_hot_stream *stream, struct lx_ch_block **block,
                                      struct lx_err *err)
 {
@@ -227,6 +235,8 @@ enum lx_status lx_hot_sql_next_block(struct lx_hot_stream *stream, struct lx_ch_
             if (rows == 0 || !make_smaller(stream, rows)) {
                 if (rows != 0)
                     explain_large(stream, rows, &failure);
+                if (status == LX_E_UNSUPPORTED)
+                    explain_type(&failure);
                 if (err != NULL)
                     *err = failure;
                 return lx_hot_sql_explain(stream->hot, status, "reading", err);

@@ -94,8 +94,10 @@ static enum lx_status check_block(const struct lx_hot_stream *stream,
                                   struct lx_err *err)
 {
     if (block->column_count != columns)
-        return lx_err_set(err, LX_E_FORMAT, "the answer has %zu columns, %zu were asked for",
-                          block->column_count, columns);
+        return lx_err_set(
+            err, LX_E_FORMAT,
+            "reading %s: the answer is corrupt: it has %zu columns, %zu were asked for",
+            lx_buf_cstr(&stream->hot->target), block->column_count, columns);
     for (size_t i = 0; i < stream->schema->field_count; i++)
         if (!same_type(block->columns[i].type, &stream->schema->fields[i].sent))
             return lx_err_set(err, LX_E_AGAIN, "the column %s became %s while it was read",

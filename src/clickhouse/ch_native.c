@@ -100,17 +100,15 @@ static enum lx_status later_header(struct lx_ch_native *native, size_t index, st
     const struct lx_ch_column *column = &native->block.columns[index];
     LX_TRY(read_text(native, LX_CH_MAX_COLUMN_NAME, "column name", err));
     if (!lx_str_is(lx_buf_view(&native->scratch), column->name))
-        return lx_err_set(
-            err, LX_E_FORMAT, "the answer is corrupt: after %lld rows column %s became %.64s",
-            (long long)native->rows_before, column->name, lx_buf_cstr(&native->scratch));
+        return lx_err_set(err, LX_E_FORMAT, "after %lld rows column %s became %.64s",
+                          (long long)native->rows_before, column->name,
+                          lx_buf_cstr(&native->scratch));
     LX_TRY(read_text(native, LX_CH_MAX_TYPE_TEXT, "type name", err));
     if (!lx_str_is(lx_buf_view(&native->scratch), column->type->text))
-        return lx_err_set(
-            err, LX_E_FORMAT,
-            "the answer is corrupt: after %lld rows column %s changed its type from %.64s to "
-            "%.64s",
-            (long long)native->rows_before, column->name, column->type->text,
-            lx_buf_cstr(&native->scratch));
+        return lx_err_set(err, LX_E_FORMAT,
+                          "after %lld rows column %s changed its type from %.64s to %.64s",
+                          (long long)native->rows_before, column->name, column->type->text,
+                          lx_buf_cstr(&native->scratch));
     return LX_OK;
 }
 
@@ -171,7 +169,11 @@ enum lx_status lx_ch_native_next(struct lx_ch_native *native, struct lx_ch_block
             *block = NULL;
             return LX_OK;
         }
-        LX_TRY(read_block(native, err));
+        enum lx_status status = read_block(native, err);
+        if (status == LX_E_FORMAT)
+            lx_err_context(err, "the answer is corrupt");
+        if (status != LX_OK)
+            return status;
         if (native->block.rows != 0) {
             *block = &native->block;
             return LX_OK;

@@ -14,18 +14,6 @@ static enum lx_status put_text(struct lx_ledger *ledger, const char *key, const 
     return lx_store_put(ledger->options.store, key, text, strlen(text), &how, NULL, err);
 }
 
-/* What the key holds now: the first text, and no other. */
-static enum lx_status holds(struct lx_ledger *ledger, const char *key, const char *text, bool *same,
-                            struct lx_err *err)
-{
-    struct lx_buf bytes = LX_BUF(LX_KIB);
-    enum lx_status status = lx_store_get(ledger->options.store, key, &bytes, NULL, err);
-    if (status == LX_OK)
-        *same = lx_str_is(lx_buf_view(&bytes), text);
-    lx_buf_free(&bytes);
-    return status;
-}
-
 static enum lx_status refuse(const struct lx_ledger *ledger, const char *what, struct lx_err *err)
 {
     struct lx_buf root = LX_BUF(LX_ERR_TEXT);
@@ -43,11 +31,31 @@ static enum lx_status refuse(const struct lx_ledger *ledger, const char *what, s
     return LX_E_REFUSED;
 }
 
+/* What the key holds now: `first`, or else `second`, which took its place. Anything else was
+ * damaged, at rest or on its way: of the condition it says nothing. */
+static enum lx_status holds_first(struct lx_ledger *ledger, const char *key, const char *first,
+                                  const char *second, struct lx_err *err)
+{
+    struct lx_buf bytes = LX_BUF(LX_KIB);
+    enum lx_status status = lx_store_get(ledger->options.store, key, &bytes, NULL, err);
+    bool replaced = status == LX_OK && lx_str_is(lx_buf_view(&bytes), second);
+    bool same = status == LX_OK && lx_str_is(lx_buf_view(&bytes), first);
+    lx_buf_free(&bytes);
+    if (replaced)
+        return refuse(ledger, "a second PUT of one key replaced the first", err);
+    if (status != LX_OK || same)
+        return status;
+    status = lx_err_set(err, LX_E_CORRUPT, "what was read back is not what was written");
+    lx_err_hint(err,
+                "the store, or what lies on the way to it, damages bytes: nothing was archived "
+                "and nothing deleted");
+    return status;
+}
+
 /* `first` is there; a second PUT must be refused, and leave it. *again: there was no answer. */
 static enum lx_status put_again(struct lx_ledger *ledger, const char *key, const char *first,
                                 const char *second, bool *again, struct lx_err *err)
 {
-    bool same = false;
     enum lx_status status = put_text(ledger, key, second, err);
     *again = false;
     if (status == LX_OK)
@@ -55,11 +63,7 @@ static enum lx_status put_again(struct lx_ledger *ledger, const char *key, const
     if (status != LX_E_EXISTS && lx_status_class(status) != LX_CLASS_retry)
         return status;
     /* Refused, or no answer: what the key holds decides. */
-    enum lx_status seen = holds(ledger, key, first, &same, err);
-    if (seen != LX_OK)
-        return seen;
-    if (!same)
-        return refuse(ledger, "a second PUT of one key replaced the first", err);
+    LX_TRY(holds_first(ledger, key, first, second, err));
     *again = status != LX_E_EXISTS;
     if (*again)
         return status;
@@ -70,7 +74,6 @@ static enum lx_status put_again(struct lx_ledger *ledger, const char *key, const
 enum lx_status lx_ledger_probe(struct lx_ledger *ledger, struct lx_err *err)
 {
     char id[LX_LEDGER_ID], key[PROBE_KEY], first[PROBE_KEY], second[PROBE_KEY];
-    bool same = false;
     if (ledger->options.single_writer)
         return LX_OK;
     lx_ledger_new_id(&ledger->options.random, id);
@@ -80,8 +83,7 @@ enum lx_status lx_ledger_probe(struct lx_ledger *ledger, struct lx_err *err)
     enum lx_status status = put_text(ledger, key, first, err);
     /* The key is random: whatever the answer was, what it holds is ours. */
     if (status == LX_E_EXISTS || lx_status_class(status) == LX_CLASS_retry) {
-        enum lx_status seen = holds(ledger, key, first, &same, NULL);
-        if (seen == LX_OK && same)
+        if (holds_first(ledger, key, first, second, NULL) == LX_OK)
             status = LX_OK;
     }
     bool again = status == LX_OK;

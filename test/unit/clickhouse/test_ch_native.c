@@ -213,9 +213,9 @@ static const struct {
     {"JSON in its own form", "01 01 01'j' 04'JSON' 0000000000000000", LX_E_UNSUPPORTED,
      "own form 0"},
     {"another column later", "01 01 01'a' 05'UInt8' 01 01 01 01'b' 05'UInt8' 01", LX_E_FORMAT,
-     "the answer is corrupt: after 1 rows column a became b"},
+     "after 1 rows column a became b"},
     {"another type later", "01 01 01'a' 05'UInt8' 01 01 01 01'a' 04'Int8' 01", LX_E_FORMAT,
-     "the answer is corrupt: after 1 rows column a changed its type from UInt8 to Int8"},
+     "after 1 rows column a changed its type from UInt8 to Int8"},
     {"fewer columns later", "02 01 01'a' 05'UInt8' 01 01'b' 05'UInt8' 01 01 01 01'a'", LX_E_FORMAT,
      "a block of 1 columns, not 2"},
     {"a NULL flag of 2", "01 01 01'a' 0f'Nullable(UInt8)' 02 00", LX_E_FORMAT, "NULL flag"},
@@ -257,6 +257,8 @@ static void test_malformed(void **state)
                       &err);
         print_message("    %s\n", err.text);
         assert_non_null(strstr(err.text, malformed[i].says));
+        if (malformed[i].status == LX_E_FORMAT) /* whoever reads it shall not have to guess */
+            assert_ptr_equal(strstr(err.text, "the answer is corrupt: "), err.text);
         lx_buf_free(&bytes);
     }
 }

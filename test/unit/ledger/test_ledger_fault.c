@@ -341,6 +341,32 @@ static struct lx_mem_verdict lose_answers(void *context, const struct lx_mem_cal
     return (struct lx_mem_verdict){LX_MEM_DONE, LX_OK};
 }
 
+static struct lx_mem_verdict flip_what_is_read(void *context, const struct lx_mem_call *call)
+{
+    const uint64_t *bit = context;
+    return (struct lx_mem_verdict){.fate = LX_MEM_DONE, .flip = call->op == LX_MEM_GET ? *bit : 0};
+}
+
+/* Of a damaged answer the probe says that it is damaged, and nothing of the store's conditions. */
+static void test_probe_is_damaged(void **state)
+{
+    struct fixture *fixture = *state;
+    struct writer a;
+    struct lx_err err = LX_ERR_INIT;
+    CHECK(LX_OK, &err, writer_open(fixture, 1, &a, &err));
+    for (uint64_t bit = 1; bit <= 120; bit++) {
+        lx_mem_bucket_hook(fixture->bucket, flip_what_is_read, &bit);
+        CHECK(LX_E_CORRUPT, &err, lx_ledger_probe(a.ledger, &err));
+        assert_non_null(strstr(err.text, "_lynex_probe_"));
+        assert_non_null(strstr(err.text, "read back is not what was written"));
+        assert_non_null(strstr(err.hint, "nothing deleted"));
+        assert_int_equal(lx_mem_bucket_count(fixture->bucket), 0);
+    }
+    lx_mem_bucket_hook(fixture->bucket, NULL, NULL);
+    CHECK(LX_OK, &err, lx_ledger_probe(a.ledger, &err));
+    writer_close(&a);
+}
+
 static void test_probe(void **state)
 {
     struct fixture *fixture = *state;
@@ -390,6 +416,7 @@ int main(void)
         TEST(test_past),
         TEST(test_checkpoint_at_once),
         TEST(test_probe),
+        TEST(test_probe_is_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
