@@ -425,16 +425,29 @@ static void largest_chunk(const struct lx_parquet_file_info *info, size_t column
     }
 }
 
+/* The largest row group that is read back at once. */
+static size_t largest_group(const struct lx_parquet_file_info *info, size_t scan_memory)
+{
+    size_t most = lx_file_scan_group_max(scan_memory), largest = 0;
+    for (size_t g = 0; g < info->row_group_count; g++) {
+        size_t bytes = (size_t)info->row_groups[g].bytes;
+        if (bytes <= most && bytes > largest)
+            largest = bytes;
+    }
+    return largest;
+}
+
 /* Memory that the file takes until it is taken in, about: its hashes, and what reading it back
  * takes: of each column a piece as it is stored, a page and a batch of values. */
 static size_t memory_of(const struct lx_batch_file *file, const struct lx_parquet_file_info *info)
 {
     size_t rows = file->rows > 0 ? file->rows : 1;
+    size_t memory = (size_t)file->batch->run->o->memory_bytes / LX_SCAN_SHARE;
     size_t all = file->cap * sizeof *file->hashes;
     if (file->segment_of != NULL)
         all += file->cap * sizeof *file->segment_of;
-    if ((size_t)info->bytes <= LX_FILE_SCAN_AT_ONCE)
-        all += (size_t)info->bytes;
+    all += (size_t)info->bytes <= LX_FILE_SCAN_AT_ONCE ? (size_t)info->bytes
+                                                       : largest_group(info, memory);
     for (size_t i = 0; i < info->column_count; i++) {
         size_t raw, stored;
         size_t batch =

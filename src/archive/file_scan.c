@@ -3,6 +3,8 @@
 #include "base/alloc.h"
 #include "base/mutant.h"
 
+#include <pthread.h>
+
 #define BATCH_ROWS 16384
 #define LEAST_BATCH_ROWS 256
 /* All columns have a piece of the file and a batch of values in memory at once: each of the two may
@@ -10,6 +12,7 @@
 #define PIECES_SHARE 8
 #define LARGEST_PIECE LX_MIB
 #define LEAST_PIECE (64 * LX_KIB)
+#define DEFAULT_MEMORY (256 * LX_MIB)
 #define INDEXES_MAX (64 * LX_MIB) /* of one file, read at once */
 
 struct lx_file_scan {
@@ -27,22 +30,120 @@ struct lx_file_scan {
     uint64_t *hashes;
     int64_t batch_rows;
     bool whole; /* all rows: then the indexes are checked at the end, too */
-    /* Bytes from this offset, read ahead. */
+    /* Bytes from this offset, read ahead: the whole file, a row group or the indexes. Columns are
+     * decoded at the same time: who comes first reads the row group, the others wait for it. */
+    pthread_mutex_t lock; /* guards what follows */
     uint8_t *ahead;
     int64_t ahead_offset;
     size_t ahead_size;
+    size_t group_max;      /* of a row group that is read at once; 0: none is */
+    size_t untaken;        /* bytes of the row group that no column has asked for yet */
+    struct lx_err failure; /* of reading a row group: who waited for it does not try again */
 };
+
+static void drop_ahead(struct lx_file_scan *scan)
+{
+    lx_free(scan->ahead);
+    scan->ahead = NULL;
+    scan->ahead_size = scan->untaken = 0;
+}
+
+static enum lx_status read_range(struct lx_file_scan *scan, int64_t offset, size_t size,
+                                 struct lx_err *err)
+{
+    drop_ahead(scan);
+    scan->ahead = lx_malloc(size);
+    if (scan->ahead == NULL)
+        return lx_err_memory(err);
+    enum lx_status status = lx_store_read(scan->store, scan->key, offset, scan->ahead, size, err);
+    if (status != LX_OK) {
+        drop_ahead(scan);
+        return status;
+    }
+    scan->ahead_offset = offset;
+    scan->ahead_size = size;
+    return LX_OK;
+}
+
+static bool take_ahead(struct lx_file_scan *scan, int64_t offset, void *bytes, size_t size)
+{
+    if (scan->ahead == NULL || offset < scan->ahead_offset ||
+        (uint64_t)(offset - scan->ahead_offset) + size > scan->ahead_size)
+        return false;
+    memcpy(bytes, scan->ahead + (offset - scan->ahead_offset), size);
+    return true;
+}
+
+/* The pages of a row group, which lie together in files of this program. */
+static void group_extent(const struct lx_parquet_metadata *file, size_t group, int64_t *from,
+                         int64_t *to)
+{
+    *from = INT64_MAX;
+    *to = 0;
+    for (uint32_t c = 0; c < file->schema.leaf_count; c++) {
+        const struct lx_parquet_chunk *chunk = &file->row_groups[group].chunks[c];
+        int64_t first = chunk->data_page_offset;
+        if (chunk->dictionary_page_offset >= 0 && chunk->dictionary_page_offset < first)
+            first = chunk->dictionary_page_offset;
+        *from = first < *from ? first : *from;
+        *to = first + chunk->bytes > *to ? first + chunk->bytes : *to;
+    }
+}
+
+/* Does a row group that may be read at once hold these bytes? */
+static bool find_group(const struct lx_file_scan *scan, int64_t offset, size_t size, int64_t *from,
+                       int64_t *to)
+{
+    const struct lx_parquet_metadata *file = lx_parquet_reader_metadata(scan->reader);
+    for (size_t g = 0; g < file->row_group_count; g++) {
+        group_extent(file, g, from, to);
+        if (offset >= *from && offset + (int64_t)size <= *to)
+            return (uint64_t)(*to - *from) <= scan->group_max;
+    }
+    return false;
+}
+
+/* A row group's columns are in memory at once anyway, a piece of each: one request for all of them
+ * costs the store far less than one for each piece. */
+static enum lx_status read_group(struct lx_file_scan *scan, int64_t offset, void *bytes,
+                                 size_t size, bool *taken, struct lx_err *err)
+{
+    int64_t from, to;
+    *taken = take_ahead(scan, offset, bytes, size);
+    if (!*taken && find_group(scan, offset, size, &from, &to)) {
+        if (scan->failure.status == LX_OK)
+            scan->failure.status = read_range(scan, from, (size_t)(to - from), &scan->failure);
+        if (scan->failure.status != LX_OK) {
+            if (err != NULL)
+                *err = scan->failure;
+            return scan->failure.status;
+        }
+        scan->untaken = scan->ahead_size;
+        *taken = take_ahead(scan, offset, bytes, size);
+    }
+    if (*taken && scan->untaken > 0) {
+        scan->untaken -= size < scan->untaken ? size : scan->untaken;
+        if (scan->untaken == 0)
+            drop_ahead(scan);
+    }
+    return LX_OK;
+}
 
 static enum lx_status read_at(void *self, int64_t offset, void *bytes, size_t size,
                               struct lx_err *err)
 {
     struct lx_file_scan *scan = self;
-    if (scan->ahead != NULL && offset >= scan->ahead_offset &&
-        (uint64_t)(offset - scan->ahead_offset) + size <= scan->ahead_size) {
-        memcpy(bytes, scan->ahead + (offset - scan->ahead_offset), size);
-        return LX_OK;
+    bool taken = false;
+    if (scan->group_max == 0) {
+        taken = take_ahead(scan, offset, bytes, size);
+    } else {
+        pthread_mutex_lock(&scan->lock);
+        enum lx_status status = read_group(scan, offset, bytes, size, &taken, err);
+        pthread_mutex_unlock(&scan->lock);
+        if (status != LX_OK)
+            return status;
     }
-    return lx_store_read(scan->store, scan->key, offset, bytes, size, err);
+    return taken ? LX_OK : lx_store_read(scan->store, scan->key, offset, bytes, size, err);
 }
 
 void lx_file_scan_close(struct lx_file_scan *scan)
@@ -58,7 +159,8 @@ void lx_file_scan_close(struct lx_file_scan *scan)
     lx_free(scan->decoded);
     lx_free(scan->arranged);
     lx_free(scan->hashes);
-    lx_free(scan->ahead);
+    drop_ahead(scan);
+    pthread_mutex_destroy(&scan->lock);
     lx_free(scan);
 }
 
@@ -83,18 +185,6 @@ static enum lx_status find_leaves(struct lx_file_scan *scan, struct lx_err *err)
     return LX_OK;
 }
 
-static enum lx_status read_range(struct lx_file_scan *scan, int64_t offset, size_t size,
-                                 struct lx_err *err)
-{
-    scan->ahead = lx_malloc(size);
-    if (scan->ahead == NULL)
-        return lx_err_memory(err);
-    LX_TRY(lx_store_read(scan->store, scan->key, offset, scan->ahead, size, err));
-    scan->ahead_offset = offset;
-    scan->ahead_size = size;
-    return LX_OK;
-}
-
 /* The reader begins at the file's end; strict ones look at its first bytes too. */
 static enum lx_status check_front(struct lx_file_scan *scan, struct lx_err *err)
 {
@@ -111,6 +201,11 @@ static size_t piece_bytes(const struct lx_file_scan_options *options)
     return options->memory_bytes == 0 || piece > LARGEST_PIECE ? LARGEST_PIECE
            : piece > LEAST_PIECE                               ? piece
                                                                : LEAST_PIECE;
+}
+
+size_t lx_file_scan_group_max(size_t memory_bytes)
+{
+    return (memory_bytes == 0 ? DEFAULT_MEMORY : memory_bytes) / PIECES_SHARE;
 }
 
 /* By the widest row group's rows on average. */
@@ -142,9 +237,12 @@ static enum lx_status open_scan(struct lx_file_scan *scan,
                                                .piece_bytes = piece_bytes(options)};
     struct lx_str batch;
     /* A store's answer takes longer than a small file: one request in place of one a column. */
-    if (scan->whole && options->size > 0 && options->size <= (int64_t)LX_FILE_SCAN_AT_ONCE)
+    bool at_once = options->size > 0 && options->size <= (int64_t)LX_FILE_SCAN_AT_ONCE;
+    if (scan->whole && at_once)
         LX_TRY(read_range(scan, 0, (size_t)options->size, err));
     LX_TRY(lx_parquet_reader_open(&source, &reader, &scan->reader, err));
+    if (scan->whole && !at_once)
+        scan->group_max = lx_file_scan_group_max(options->memory_bytes);
     scan->batch_rows = batch_rows(lx_parquet_reader_metadata(scan->reader), options->memory_bytes);
     if (scan->whole)
         LX_TRY(check_front(scan, err));
@@ -174,6 +272,10 @@ enum lx_status lx_file_scan_open(const struct lx_file_scan_options *options,
     struct lx_file_scan *scan = lx_calloc(1, sizeof *scan);
     if (scan == NULL)
         return lx_err_memory(err);
+    if (pthread_mutex_init(&scan->lock, NULL) != 0) {
+        lx_free(scan);
+        return lx_err_memory(err);
+    }
     scan->store = options->store;
     scan->whole = options->last == 0;
     scan->schema = options->schema;
@@ -231,8 +333,11 @@ static enum lx_status read_ahead(struct lx_file_scan *scan, struct lx_err *err)
             widen(chunk->column_index_offset, chunk->column_index_bytes, &from, &to);
             widen(chunk->offset_index_offset, chunk->offset_index_bytes, &from, &to);
         }
-    if (scan->ahead != NULL || from >= to || to - from > (int64_t)INDEXES_MAX)
-        return LX_OK; /* all is there; none; or other than ours: read one by one */
+    if (from >= to || to - from > (int64_t)INDEXES_MAX)
+        return LX_OK; /* none; or other than ours: read one by one */
+    if (scan->ahead != NULL && scan->group_max == 0)
+        return LX_OK;    /* the whole file is there */
+    scan->group_max = 0; /* all row groups have been read */
     return read_range(scan, from, (size_t)(to - from), err);
 }
 

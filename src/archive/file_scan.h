@@ -13,6 +13,9 @@ struct lx_file_scan;
 
 #define LX_FILE_SCAN_AT_ONCE (8 * LX_MIB) /* a file up to this size is read by one request */
 
+/* A row group of more bytes is read column by column, in pieces. By options.memory_bytes. */
+size_t lx_file_scan_group_max(size_t memory_bytes);
+
 struct lx_file_scan_options {
     struct lx_store *store;
     const char *key;

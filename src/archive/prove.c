@@ -89,7 +89,7 @@ static struct lx_file_scan_options scan_options(const struct lx_run *run,
         .schema = request->schema,
         .batch = request->batch,
         .pool = run->o->pool,
-        .memory_bytes = (size_t)run->o->memory_bytes / 2,
+        .memory_bytes = (size_t)run->o->memory_bytes / LX_SCAN_SHARE,
     };
 }
 

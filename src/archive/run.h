@@ -219,6 +219,8 @@ LX_MUST_CHECK enum lx_status lx_check_parts(struct lx_run *run, struct lx_check 
  * lx_prove_file alone, while rows are archived. */
 struct lx_proof;
 
+#define LX_SCAN_SHARE 2 /* who reads a file back may take one part in so many of the memory */
+
 struct lx_prove_request {
     const char *key;
     const char *batch; /* that the file must carry */

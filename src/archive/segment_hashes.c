@@ -222,7 +222,7 @@ static enum lx_status read_rows(struct reading *r, const struct lx_ledger_file *
         .size = file->size,
         .schema = r->schema,
         .pool = r->run->o->pool,
-        .memory_bytes = (size_t)r->run->o->memory_bytes / 2,
+        .memory_bytes = (size_t)r->run->o->memory_bytes / LX_SCAN_SHARE,
         .first = first,
         .last = last,
     };
@@ -303,7 +303,7 @@ static enum lx_status read_dressed(struct reading *r, const struct lx_ledger_fil
         .size = file->size,
         .schema = d->from,
         .pool = r->run->o->pool,
-        .memory_bytes = (size_t)r->run->o->memory_bytes / 2,
+        .memory_bytes = (size_t)r->run->o->memory_bytes / LX_SCAN_SHARE,
     };
     struct lx_file_scan *scan = NULL;
     struct lx_file_rows rows = {0};

@@ -111,6 +111,8 @@ static enum lx_status read_sums(struct lx_parquet_reader *reader, struct lx_err 
     if (!reader->strict || !lx_parquet_reader_key_value(reader, LX_STR(LX_PQ_SUMS_KEY), &text))
         return LX_OK;
     enum lx_status status = lx_pq_sums_read(&reader->arena, text, count, &reader->sums);
+    if (status == LX_E_MEMORY)
+        return lx_err_memory(err);
     if (status != LX_OK)
         return lx_err_set(err, status, "the checksums of the page headers cannot be read");
     return LX_OK;

@@ -81,6 +81,11 @@ enum lx_status lx_pq_sums_write(const struct lx_pq_chunk_sums *chunks, size_t co
     return status;
 }
 
+static enum lx_status no_room(const struct lx_pq_arena *arena)
+{
+    return arena->starved ? LX_E_MEMORY : LX_E_LIMIT;
+}
+
 static enum lx_status get_chunk(struct lx_pq_arena *arena, struct lx_cursor *cursor,
                                 struct lx_pq_chunk_sums *chunk)
 {
@@ -90,7 +95,7 @@ static enum lx_status get_chunk(struct lx_pq_arena *arena, struct lx_cursor *cur
     chunk->count = (size_t)count;
     chunk->headers = lx_pq_arena_alloc(arena, chunk->count, sizeof *chunk->headers);
     if (chunk->headers == NULL)
-        return LX_E_LIMIT;
+        return no_room(arena);
     for (size_t i = 0; i < chunk->count; i++)
         if (!lx_cursor_u32(cursor, &chunk->headers[i]))
             return LX_E_FORMAT;
@@ -107,7 +112,7 @@ enum lx_status lx_pq_sums_read(struct lx_pq_arena *arena, struct lx_str text, si
     uint8_t *bytes = lx_pq_arena_alloc(arena, text.len / 4 * 3 + 3, 1);
     struct lx_pq_chunk_sums *chunks = lx_pq_arena_alloc(arena, count, sizeof *chunks);
     if (bytes == NULL || chunks == NULL)
-        return LX_E_LIMIT;
+        return no_room(arena);
     if (!get_base64(text, bytes, &size))
         return LX_E_FORMAT;
     struct lx_cursor cursor = lx_cursor_of(bytes, size);

@@ -22,7 +22,8 @@ struct lx_pq_chunk_sums {
 /* Appends the text of `count` chunks. */
 LX_MUST_CHECK enum lx_status lx_pq_sums_write(const struct lx_pq_chunk_sums *chunks, size_t count,
                                               struct lx_buf *text);
-/* The reverse. LX_E_FORMAT: not the sums of so many chunks; LX_E_LIMIT: the arena is full. */
+/* The reverse. LX_E_FORMAT: not the sums of so many chunks; LX_E_LIMIT: the arena is full;
+ * LX_E_MEMORY. */
 LX_MUST_CHECK enum lx_status lx_pq_sums_read(struct lx_pq_arena *arena, struct lx_str text,
                                              size_t count, struct lx_pq_chunk_sums **chunks);
 
