@@ -36,7 +36,9 @@ struct lx_file_scan {
     uint8_t *ahead;
     int64_t ahead_offset;
     size_t ahead_size;
-    size_t group_max;      /* of a row group that is read at once; 0: none is */
+    size_t group_max;  /* of a row group that is read at once; 0: none is */
+    size_t groups_met; /* the last of them lies within [group_from, group_to) */
+    int64_t group_from, group_to;
     size_t untaken;        /* bytes of the row group that no column has asked for yet */
     struct lx_err failure; /* of reading a row group: who waited for it does not try again */
 };
@@ -90,17 +92,24 @@ static void group_extent(const struct lx_parquet_metadata *file, size_t group, i
     }
 }
 
-/* Does a row group that may be read at once hold these bytes? */
-static bool find_group(const struct lx_file_scan *scan, int64_t offset, size_t size, int64_t *from,
-                       int64_t *to)
+/* Has the scan come to a row group that may be read at once, and holds these bytes? Row groups come
+ * in order, and each is met once: no footer makes this read, or look, again and again. */
+static bool next_group(struct lx_file_scan *scan, int64_t offset, size_t size)
 {
     const struct lx_parquet_metadata *file = lx_parquet_reader_metadata(scan->reader);
-    for (size_t g = 0; g < file->row_group_count; g++) {
-        group_extent(file, g, from, to);
-        if (offset >= *from && offset + (int64_t)size <= *to)
-            return (uint64_t)(*to - *from) <= scan->group_max;
+    int64_t from = scan->group_from, to = scan->group_to;
+    if (offset >= from && offset + (int64_t)size <= to)
+        return false; /* too large, or read before */
+    for (size_t g = scan->groups_met; g < file->row_group_count; g++) {
+        group_extent(file, g, &from, &to);
+        if (offset >= from && offset + (int64_t)size <= to) {
+            scan->groups_met = g + 1;
+            scan->group_from = from;
+            scan->group_to = to;
+            return (uint64_t)(to - from) <= scan->group_max;
+        }
     }
-    return false;
+    return false; /* no page: the file's first bytes */
 }
 
 /* A row group's columns are in memory at once anyway, a piece of each: one request for all of them
@@ -108,18 +117,17 @@ static bool find_group(const struct lx_file_scan *scan, int64_t offset, size_t s
 static enum lx_status read_group(struct lx_file_scan *scan, int64_t offset, void *bytes,
                                  size_t size, bool *taken, struct lx_err *err)
 {
-    int64_t from, to;
     *taken = take_ahead(scan, offset, bytes, size);
-    if (!*taken && find_group(scan, offset, size, &from, &to)) {
-        if (scan->failure.status == LX_OK)
-            scan->failure.status = read_range(scan, from, (size_t)(to - from), &scan->failure);
-        if (scan->failure.status != LX_OK) {
-            if (err != NULL)
-                *err = scan->failure;
-            return scan->failure.status;
-        }
+    if (!*taken && scan->failure.status == LX_OK && next_group(scan, offset, size)) {
+        size_t all = (size_t)(scan->group_to - scan->group_from);
+        scan->failure.status = read_range(scan, scan->group_from, all, &scan->failure);
         scan->untaken = scan->ahead_size;
         *taken = take_ahead(scan, offset, bytes, size);
+    }
+    if (scan->failure.status != LX_OK) {
+        if (err != NULL)
+            *err = scan->failure;
+        return scan->failure.status;
     }
     if (*taken && scan->untaken > 0) {
         scan->untaken -= size < scan->untaken ? size : scan->untaken;

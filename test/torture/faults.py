@@ -23,7 +23,9 @@ def one(rng, places, action, narrow=None):
 def on_both(rng, places):
     """kind -> the rule; of either side."""
     return {
-        'refused': lambda: '- from=%d every=%d refuse' % (rng.randrange(1, 12), rng.choice([2, 3, 1000000])),
+        # To ClickHouse a run keeps a connection or two.
+        'refused': lambda: '- from=%d every=%d refuse' % (
+            rng.randrange(1, 3 if places is HOUSE else 12), rng.choice([2, 3, 1000000])),
         'reset': lambda: one(rng, places, rng.choice(['reset', 'reset request=%d' % rng.randrange(2000),
                                                       'reset answer=%d' % rng.randrange(3000)])),
         'stall': lambda: one(rng, places, 'stall seconds=%.1f%s' % (rng.uniform(0.1, 2.5),

@@ -6,6 +6,9 @@
 #include "archive/file_scan.h"
 #include "parquet/writer.h"
 
+#include <stdatomic.h>
+#include <time.h>
+
 #define COLUMNS 12
 #define ROWS 150000
 #define GROUP_ROWS 40000 /* four row groups of some 4 MiB, which no codec makes smaller */
@@ -106,19 +109,24 @@ static int teardown(void **state)
 /* -- reading ------------------------------------------------------------------------------- */
 
 static struct {
-    int gets;    /* so far; by one thread at a time or under the scan's lock */
-    int fail_at; /* 0: none */
+    atomic_int gets; /* so far */
+    int fail_at;     /* 0: none */
 } requests;
 
 static struct lx_mem_verdict count_gets(void *context, const struct lx_mem_call *call)
 {
     (void)context;
-    if (call->op == LX_MEM_GET && ++requests.gets == requests.fail_at)
+    if (call->op == LX_MEM_GET && atomic_fetch_add(&requests.gets, 1) + 1 == requests.fail_at) {
+        const struct timespec while_others_come = {.tv_nsec = 20000000};
+        nanosleep(&while_others_come, NULL);
         return (struct lx_mem_verdict){.fate = LX_MEM_REFUSED, .status = LX_E_ACCESS};
+    }
     return (struct lx_mem_verdict){.fate = LX_MEM_DONE};
 }
 
 /* All rows, compared with what was written; *rows: so many came. */
+static size_t most_used; /* bytes, seen between two batches of the last scan */
+
 static enum lx_status scan_file(size_t memory, struct lx_pool *pool, int64_t first, int64_t last,
                                 int64_t *rows, struct lx_err *e)
 {
@@ -133,6 +141,7 @@ static enum lx_status scan_file(size_t memory, struct lx_pool *pool, int64_t fir
     struct lx_file_scan *scan = NULL;
     struct lx_file_rows found = {0};
     *rows = 0;
+    most_used = 0;
     LX_TRY(lx_file_scan_open(&options, &scan, e));
     enum lx_status status = LX_OK;
     for (;;) {
@@ -144,6 +153,7 @@ static enum lx_status scan_file(size_t memory, struct lx_pool *pool, int64_t fir
         assert_memory_equal(found.hashes, hashes + found.first,
                             (size_t)found.rows * sizeof *hashes);
         *rows += found.rows;
+        most_used = lx_alloc_used() > most_used ? lx_alloc_used() : most_used;
     }
     lx_file_scan_close(scan);
     return status;
@@ -176,9 +186,22 @@ static void test_side_by_side(void **state)
     (void)state;
     struct lx_pool *pool;
     assert_int_equal(lx_pool_create(3, &pool, &err), LX_OK);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         assert_int_equal(gets_of(128 * LX_MIB, pool, 0, 0), GROUPS + 3);
+        assert_in_range(gets_of(16 * LX_MIB, pool, 0, 0), GROUPS * COLUMNS + 3, 1000);
+    }
     lx_pool_destroy(pool);
+}
+
+/* Once its columns have taken their bytes, a row group is not kept: between two batches there is no
+ * more in memory than where each column reads for itself. */
+static void test_is_not_kept(void **state)
+{
+    (void)state;
+    gets_of(16 * LX_MIB, NULL, 0, 0);
+    size_t alone = most_used;
+    gets_of(128 * LX_MIB, NULL, 0, 0);
+    assert_in_range(most_used, 1, alone + LX_MIB);
 }
 
 /* Each request fails once: the scan ends with what the store said, whoever waits for it. */
@@ -240,9 +263,9 @@ static void test_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests), cmocka_unit_test(test_side_by_side),
-        cmocka_unit_test(test_failures), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_requests),    cmocka_unit_test(test_side_by_side),
+        cmocka_unit_test(test_is_not_kept), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_memory),      cmocka_unit_test(test_damage),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -172,12 +172,15 @@ static void test_rows(void **state)
         assert_int_equal(unreadable, -1);
         assert_string_equal(first_row, "77 1 1600000000");
         refuse(&q, "SELECT", "id:UInt64,ts:DateTime,p:String", "1|2|all_1_1_0", LX_E_FORMAT,
-               "3 columns, 4 were asked for");
+               "the answer is corrupt: it has 3 columns, 4 were asked for");
         refuse(&q, "SELECT", "id:UInt32,ts:DateTime,p:String,h:UInt64", "1|2|all_1_1_0|4",
                LX_E_AGAIN, "the column id became UInt32");
         refuse(&q, "SELECT", "id:Nullable(UInt64),ts:DateTime,p:String,h:UInt64",
                "\\N|2|all_1_1_0|4", LX_E_AGAIN, "the column id became Nullable(UInt64)");
         refuse(&q, "SELECT", ROWS, "1|2|all_3_3_0|4", LX_E_FORMAT, "a row of part all_3_3_0 came");
+        refuse(&q, "SELECT", "id:Array(UInt64),ts:DateTime,p:String,h:UInt64", "1|2|all_1_1_0|4",
+               LX_E_UNSUPPORTED, "values of the type Array(UInt64) cannot be read");
+        assert_says(err.hint, "another type was asked for");
         refuse(&q, "SELECT", "id:UInt64,ts:DateTime,p:String,h:String", "1|2|all_1_1_0|4",
                LX_E_FORMAT, "the row hash came as String");
         refuse(&q, "SELECT", "id:UInt64,ts:DateTime,p:String,h:UInt32", "1|2|all_1_1_0|4",
