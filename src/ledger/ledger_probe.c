@@ -5,8 +5,9 @@
 #include <stdio.h>
 
 #define PROBE_KEY 96
-#define PROBE_TRIES 3 /* of the second PUT, while its answers are lost; of reading what is there   \
-                       */
+#define QUOTED 80     /* bytes of what else was read */
+/* Of the second PUT, while its answers are lost; of reading what is there, while it is neither. */
+#define PROBE_TRIES 3
 
 static enum lx_status put_text(struct lx_ledger *ledger, const char *key, const char *text,
                                struct lx_err *err)
@@ -49,9 +50,11 @@ static enum lx_status holds_first(struct lx_ledger *ledger, const char *key, con
     if (replaced) {
         status = refuse(ledger, "a second PUT of one key replaced the first", err);
     } else if (status == LX_OK && !same) {
+        struct lx_str shown = lx_buf_view(&bytes);
+        shown.len = shown.len < QUOTED ? shown.len : QUOTED;
         status = lx_err_set(err, LX_E_CORRUPT,
-                            "what was read back is not what was written, but \"%.80s\"",
-                            lx_buf_cstr(&bytes));
+                            "what was read back is not what was written, but \"%.*s\"",
+                            LX_STR_ARG(shown));
         lx_err_hint(err, "the store, or what lies on the way to it, damages bytes: nothing was "
                          "archived and nothing deleted");
     }
