@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #define PROBE_KEY 96
-#define QUOTED 80     /* bytes of what else was read */
+#define QUOTED 80 /* bytes of what else was read */
 /* Of the second PUT, while its answers are lost; of reading what is there, while it is neither. */
 #define PROBE_TRIES 3
 
