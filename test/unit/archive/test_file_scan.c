@@ -10,8 +10,8 @@
 #include <time.h>
 
 #define COLUMNS 12
-#define ROWS 150000
-#define GROUP_ROWS 40000 /* four row groups of some 4 MiB, which no codec makes smaller */
+#define ROWS 92000
+#define GROUP_ROWS 24000 /* four row groups of some 2.2 MiB, which no codec makes smaller */
 #define GROUPS 4
 #define KEY "events/one.parquet"
 
