@@ -438,7 +438,7 @@ static size_t largest_group(const struct lx_parquet_file_info *info, size_t scan
 }
 
 /* Memory that the file takes until it is taken in, about: its hashes, and what reading it back
- * takes: of each column a piece as it is stored, a page and a batch of values. */
+ * takes: a row group as it is stored, of each column a piece, a page and a batch of values. */
 static size_t memory_of(const struct lx_batch_file *file, const struct lx_parquet_file_info *info)
 {
     size_t rows = file->rows > 0 ? file->rows : 1;

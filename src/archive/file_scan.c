@@ -341,11 +341,12 @@ static enum lx_status read_ahead(struct lx_file_scan *scan, struct lx_err *err)
             widen(chunk->column_index_offset, chunk->column_index_bytes, &from, &to);
             widen(chunk->offset_index_offset, chunk->offset_index_bytes, &from, &to);
         }
+    if (scan->ahead != NULL && scan->group_max == 0)
+        return LX_OK; /* the whole file is there */
+    drop_ahead(scan); /* all row groups have been read */
+    scan->group_max = 0;
     if (from >= to || to - from > (int64_t)INDEXES_MAX)
         return LX_OK; /* none; or other than ours: read one by one */
-    if (scan->ahead != NULL && scan->group_max == 0)
-        return LX_OK;    /* the whole file is there */
-    scan->group_max = 0; /* all row groups have been read */
     return read_range(scan, from, (size_t)(to - from), err);
 }
 
