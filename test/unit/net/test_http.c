@@ -332,8 +332,8 @@ static void test_limits(void **state)
             lx_buf_free(&body);
         }
     }
+    close_bench(&b); /* which may still have the script in its hands */
     lx_buf_free(&script);
-    close_bench(&b);
 }
 
 static void test_trailers(void **state)
