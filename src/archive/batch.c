@@ -150,15 +150,23 @@ static void flip_value(const struct lx_batch *batch, const struct lx_hot_rows *r
     }
 }
 
+/* Between two blocks and while the next is waited for: what became of the files that are under way.
+ * A batch that lost one needs no more rows. */
+static enum lx_status keep_up(void *context, struct lx_err *err)
+{
+    struct lx_batch *batch = context;
+    lx_files_take_in(batch->run, false);
+    LX_TRY(lx_flight_poll(batch->run->flight, err));
+    return lx_batch_failure(batch, err);
+}
+
 static enum lx_status take_rows(struct lx_batch *batch, size_t first_slice,
                                 const struct lx_hot_rows *rows, uint32_t **segment_of, size_t *cap,
                                 struct lx_err *err)
 {
     const struct lx_column *const *columns = NULL;
     struct lx_run *run = batch->run;
-    lx_files_take_in(run, false);
-    LX_TRY(lx_flight_poll(run->flight, err));
-    LX_TRY(lx_batch_failure(batch, err));
+    LX_TRY(keep_up(batch, err));
     if (rows->unreadable_row >= 0)
         return unreadable(batch, rows, err);
     if ((size_t)rows->rows > *cap) {
@@ -175,6 +183,7 @@ static enum lx_status take_rows(struct lx_batch *batch, size_t first_slice,
     LX_TRY(lx_to_file_convert(batch->to_file, rows->columns, rows->rows, &columns, err));
     run->report->encode_ms += lx_run_ms(run) - before;
     LX_TRY(lx_batch_append(batch, columns, 0, rows->rows, rows->hashes, *segment_of, err));
+    LX_TRY(lx_batch_failure(batch, err)); /* of a file of these rows, without a thread */
     struct lx_event event = {
         .kind = LX_EVENT_PROGRESS, .rows = rows->rows, .total = run->report->planned_rows};
     lx_run_tell(run, &event);
@@ -203,7 +212,9 @@ static enum lx_status read_slices(struct lx_batch *batch, size_t first, size_t l
                                      .schema = batch->schema,
                                      .from = slices[first].from,
                                      .to = slices[first].to,
-                                     .hash_to = UINT64_MAX};
+                                     .hash_to = UINT64_MAX,
+                                     .waiting = keep_up,
+                                     .context = batch};
     enum lx_status status = hot->ops->read(hot->self, &read, &stream, err);
     while (status == LX_OK) {
         struct lx_hot_rows rows = {0};

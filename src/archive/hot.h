@@ -91,6 +91,10 @@ struct lx_hot_read {
     const struct lx_row_schema *compare;
     /* Only rows with hash_from <= hash <= hash_to; 0 and UINT64_MAX: all. */
     uint64_t hash_from, hash_to;
+    /* Called by `next` on its caller's thread, every LX_CANCEL_POLL_MS while it waits for rows that
+     * are read ahead: anything but LX_OK ends the wait, and is what `next` says. NULL: none. */
+    enum lx_status (*waiting)(void *context, struct lx_err *err);
+    void *context;
 };
 
 /* Rows as they stream in. Valid until the next call. */

@@ -40,6 +40,8 @@ struct lx_hot_stream {
     struct lx_ch_type time_type;
     size_t time_field; /* SIZE_MAX in a stream of hashes */
     bool has_unreadable, has_compare;
+    enum lx_status (*waiting)(void *context, struct lx_err *err); /* as of lx_hot_read */
+    void *context;
     struct lx_cancel cancel;     /* asked when the stream ends: nobody waits for what still comes */
     struct lx_read_ahead *ahead; /* of rows: what was taken out of the result */
     /* Of rows, for asking again (hot_sql_again.c): */

@@ -36,6 +36,8 @@ static enum lx_status new_stream(struct lx_hot_sql *hot, const struct lx_hot_rea
         return lx_err_memory(err);
     stream->hot = hot;
     stream->schema = read->schema;
+    stream->waiting = read->waiting;
+    stream->context = read->context;
     stream->time_field = find_field(read->schema, hot->time_column);
     stream->parts = lx_calloc(read->part_count, sizeof *stream->parts);
     enum lx_status status = stream->parts != NULL ? LX_OK : lx_err_memory(err);

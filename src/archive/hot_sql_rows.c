@@ -301,7 +301,7 @@ enum lx_status lx_hot_sql_start_rows(struct lx_hot_sql *hot, struct lx_hot_strea
     ahead->most_bytes = hot->read_ahead;
     ahead->last = &ahead->first;
     pthread_mutex_init(&ahead->lock, NULL);
-    pthread_cond_init(&ahead->moved, NULL);
+    lx_cond_init(&ahead->moved);
     if (ahead->most_bytes == 0)
         return LX_OK;
     LX_TRY(lx_thread_start(&ahead->thread, read_ahead, ahead, err));
@@ -364,13 +364,36 @@ static void give_back(struct lx_read_ahead *ahead)
     pthread_cond_broadcast(&ahead->moved);
 }
 
+/* Until a row came or none will; the lock is held. Whoever waits sees to what else goes on. */
+static enum lx_status wait_for_rows(struct lx_read_ahead *ahead, struct lx_err *err)
+{
+    const struct lx_hot_stream *stream = ahead->stream;
+    while (ahead->first == NULL && !ahead->ended) {
+        if (stream->waiting == NULL) {
+            pthread_cond_wait(&ahead->moved, &ahead->lock);
+            continue;
+        }
+        if (lx_cond_wait_ms(&ahead->moved, &ahead->lock, LX_CANCEL_POLL_MS))
+            continue;
+        pthread_mutex_unlock(&ahead->lock);
+        enum lx_status status = stream->waiting(stream->context, err);
+        pthread_mutex_lock(&ahead->lock);
+        if (status != LX_OK)
+            return status;
+    }
+    return LX_OK;
+}
+
 static enum lx_status next_queued(struct lx_read_ahead *ahead, struct lx_err *err)
 {
     pthread_mutex_lock(&ahead->lock);
     if (ahead->given != NULL)
         give_back(ahead);
-    while (ahead->first == NULL && !ahead->ended)
-        pthread_cond_wait(&ahead->moved, &ahead->lock);
+    enum lx_status status = wait_for_rows(ahead, err);
+    if (status != LX_OK) {
+        pthread_mutex_unlock(&ahead->lock);
+        return status;
+    }
     struct taken *taken = ahead->first;
     if (taken != NULL) {
         ahead->first = taken->next;
@@ -378,7 +401,7 @@ static enum lx_status next_queued(struct lx_read_ahead *ahead, struct lx_err *er
             ahead->last = &ahead->first;
         ahead->given = taken;
     }
-    enum lx_status status = taken == NULL ? ahead->failure.status : LX_OK;
+    status = taken == NULL ? ahead->failure.status : LX_OK;
     if (status != LX_OK && err != NULL)
         *err = ahead->failure;
     pthread_mutex_unlock(&ahead->lock);

@@ -8,6 +8,7 @@
 #include "clickhouse/ch_embedded.h"
 
 #include "base/alloc.h"
+#include "base/thread.h"
 #include "clickhouse/ch_error.h"
 #include "clickhouse/ch_settings.h"
 #include "net/url.h"
@@ -170,16 +171,6 @@ static void give_back(struct lx_ch_embedded *engine, struct lx_ch_connection *co
 
 /* -- cancelling ---------------------------------------------------------------------------- */
 
-static void wait_a_moment(struct lx_ch_embedded *engine)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += WATCH_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_cond_timedwait(&engine->wake, &engine->lock, &until);
-}
-
 /* Ends whatever runs once the cancel flag is set: every query of this engine is ours. */
 static void *watch(void *context)
 {
@@ -194,7 +185,7 @@ static void *watch(void *context)
             pthread_mutex_lock(&engine->lock);
         }
         if (!engine->closing)
-            wait_a_moment(engine);
+            (void)lx_cond_wait_ms(&engine->wake, &engine->lock, WATCH_MS);
     }
     pthread_mutex_unlock(&engine->lock);
     return NULL;
@@ -282,11 +273,7 @@ enum lx_status lx_ch_embedded_open(const struct lx_ch_options *options, void **s
         return lx_err_memory(err);
     engine->cancel = options->cancel;
     pthread_mutex_init(&engine->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&engine->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    lx_cond_init(&engine->wake);
     struct lx_ch_connection *first = NULL;
     enum lx_status status = take_directory(engine, options->url, err);
     if (status == LX_OK)

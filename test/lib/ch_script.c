@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Its own memory is not lynex's: it neither counts nor fails. */
 static void *take(void *memory)
@@ -17,6 +18,7 @@ static void *take(void *memory)
 
 struct stream {
     const struct ch_rule *rule;
+    const struct lx_cancel *cancel;
     size_t at;
 };
 
@@ -73,6 +75,7 @@ static enum lx_status begin(void *self, const struct lx_ch_call *call, void **ou
         return fail(rule, err);
     struct stream *stream = take(calloc(1, sizeof *stream));
     stream->rule = rule;
+    stream->cancel = call->cancel;
     *out = stream;
     return LX_OK;
 }
@@ -85,6 +88,11 @@ static enum lx_status read_bytes(void *self, void *to, size_t capacity, size_t *
     *got = left < capacity ? left : capacity;
     if (*got == 0 && stream->rule->status != LX_OK && stream->rule->when == CH_BROKEN_OFF)
         return fail(stream->rule, err);
+    if (*got == 0 && stream->rule->when == CH_NEVER) {
+        while (!lx_cancel_asked(stream->cancel))
+            usleep(1000);
+        return lx_err_set(err, LX_E_CANCELLED, "cancelled");
+    }
     if (*got != 0)
         memcpy(to, stream->rule->bytes + stream->at, *got);
     stream->at += *got;

@@ -9,7 +9,8 @@
 #define CH_SCRIPT_RULES 16
 #define CH_SCRIPT_ASKED 64
 
-enum ch_when { CH_AT_ONCE, CH_BROKEN_OFF, CH_AT_THE_END };
+/* CH_NEVER: the server falls silent behind its bytes, until the query is cancelled. */
+enum ch_when { CH_AT_ONCE, CH_BROKEN_OFF, CH_AT_THE_END, CH_NEVER };
 
 struct ch_rule {
     const char *pattern; /* stands in the statement */

@@ -189,6 +189,42 @@ static void test_rows(void **state)
     hot->read_ahead = 0;
 }
 
+/* Whoever waits for rows of a silent server sees to other things, and may give up. */
+static int waited, waits_until;
+static enum lx_status wait_a_while(void *context, struct lx_err *e)
+{
+    assert_ptr_equal(context, &waited);
+    return ++waited < waits_until ? LX_OK : lx_err_set(e, LX_E_CORRUPT, "enough");
+}
+
+static void test_waiting(void **state)
+{
+    (void)state;
+    const char *const name = "all_1_1_0";
+    const struct lx_hot_read read = {.parts = &name,
+                                     .part_count = 1,
+                                     .schema = schema,
+                                     .from = LX_TIME_FIRST,
+                                     .to = LX_TIME_LAST,
+                                     .hash_to = UINT64_MAX,
+                                     .waiting = wait_a_while,
+                                     .context = &waited};
+    struct lx_hot_stream *stream = NULL;
+    struct lx_hot_rows got;
+    hot->read_ahead = 100000;
+    waited = 0;
+    waits_until = 3;
+    ch_script_table(&script, "SELECT", ROWS, "1|1600000000|all_1_1_0|77")->when = CH_NEVER;
+    assert_status(ops->read(hot, &read, &stream, &err), LX_OK);
+    assert_status(ops->next(hot, stream, &got, &err), LX_OK);
+    assert_int_equal(got.rows, 1);
+    assert_status(ops->next(hot, stream, &got, &err), LX_E_CORRUPT);
+    assert_says(err.text, "enough");
+    assert_int_equal(waited, 3);
+    ops->end(hot, stream); /* does not wait for the server either */
+    hot->read_ahead = 0;
+}
+
 /* A number of a column that is wider than numbers are must not be copied into one. */
 static void test_unreadable(void **state)
 {
@@ -228,8 +264,8 @@ static void test_memory_everywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_pending), TEST(test_pending_memory), TEST(test_hashes),
-        TEST(test_rows),    TEST(test_unreadable),     TEST(test_memory_everywhere),
+        TEST(test_pending),    TEST(test_pending_memory),    TEST(test_hashes),  TEST(test_rows),
+        TEST(test_unreadable), TEST(test_memory_everywhere), TEST(test_waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
