@@ -104,7 +104,8 @@ static enum lx_status check_block(const struct lx_hot_stream *stream,
                               stream->schema->fields[i].name, block->columns[i].type->text);
     const struct lx_ch_type *next = block->columns[stream->schema->field_count].type;
     if (stream->has_unreadable && next->kind != LX_CH_UINT32)
-        return lx_err_set(err, LX_E_FORMAT, "the number of an unreadable column came as %s",
+        return lx_err_set(err, LX_E_FORMAT,
+                          "the answer is corrupt: the number of an unreadable column came as %s",
                           next->text);
     return LX_OK;
 }
@@ -122,8 +123,8 @@ static enum lx_status find_parts(const struct lx_hot_stream *stream, struct take
                     break;
             if (index == stream->part_count)
                 return lx_err_set(err, LX_E_FORMAT,
-                                  "a row of part %.*s came, which was not asked "
-                                  "for",
+                                  "the answer is corrupt: a row of part %.*s came, which was "
+                                  "not asked for",
                                   LX_STR_ARG(name));
             last = name;
         }
@@ -214,7 +215,7 @@ static enum lx_status take_block(struct lx_hot_stream *stream, struct taken *tak
         find_seconds(stream, taken, &block->columns[stream->time_field].data);
     const struct lx_column *hashes = &block->columns[at].data;
     if (hashes->shape != LX_COLUMN_FIXED || hashes->width != 8)
-        return lx_err_set(err, LX_E_FORMAT, "the row hash came as %s",
+        return lx_err_set(err, LX_E_FORMAT, "the answer is corrupt: the row hash came as %s",
                           block->columns[at].type->text);
     swap_columns(&taken->columns[fields], &block->columns[at].data);
     for (size_t i = 0; i < fields; i++) {

@@ -177,7 +177,8 @@ static void test_rows(void **state)
                LX_E_AGAIN, "the column id became UInt32");
         refuse(&q, "SELECT", "id:Nullable(UInt64),ts:DateTime,p:String,h:UInt64",
                "\\N|2|all_1_1_0|4", LX_E_AGAIN, "the column id became Nullable(UInt64)");
-        refuse(&q, "SELECT", ROWS, "1|2|all_3_3_0|4", LX_E_FORMAT, "a row of part all_3_3_0 came");
+        refuse(&q, "SELECT", ROWS, "1|2|all_3_3_0|4", LX_E_FORMAT,
+               "the answer is corrupt: a row of part all_3_3_0 came");
         refuse(&q, "SELECT", "id:Array(UInt64),ts:DateTime,p:String,h:UInt64", "1|2|all_1_1_0|4",
                LX_E_UNSUPPORTED, "values of the type Array(UInt64) cannot be read");
         assert_says(err.hint, "another type was asked for");
