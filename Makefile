@@ -6,7 +6,7 @@
 #   make torture  kills and faults on real servers, 10 minutes
 #   make tsan     the threads of a run under ThreadSanitizer
 #   make fuzz     libFuzzer on every parser                    make bench-parquet  our Parquet files against peers'
-#   make bench-dashboard  what a dashboard feels of a run
+#   make bench-dashboard  what a dashboard feels of a run      make bench-rows  do many rows take longer, each?
 #   make coverage lines and branches that tests pass          make clean    remove what was built
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -74,6 +74,11 @@ bench-dashboard: all
 	@scripts/setup test
 	@bench/dashboard
 
+# Seconds a million rows, from 1 to 30 million.
+bench-rows: all
+	@scripts/setup test
+	@bench/rows
+
 # Our Parquet files against DuckDB's and ClickHouse's (docs/performance.md); BENCH_ROWS, BENCH_ROUNDS.
 bench-parquet: all
 	@scripts/setup test
@@ -87,4 +92,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-*
 
-.PHONY: all setup demo test sim tsan torture lint bench install clean fuzz faults coverage bench-parquet bench-dashboard
+.PHONY: all setup demo test sim tsan torture lint bench install clean fuzz faults coverage bench-parquet bench-dashboard bench-rows

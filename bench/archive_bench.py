@@ -112,27 +112,31 @@ class Bench:
         except urllib.error.HTTPError as error:
             sys.exit(f'{text[:200]}: {error.read().decode()[:500]}')
 
-    def load(self):
+    def load(self, rows=ROWS, source='source'):
+        """bench.SOURCE with so many of the generator's rows, one part a month."""
         pool = f'{OUT}/pool.txt'
         os.makedirs(OUT, exist_ok=True)
         subprocess.run([f'{TOP}/scripts/textpool', pool], check=True)
         subprocess.run(['ninja', '-C', f'{TOP}/build', 'bench/datagen'], check=True, stdout=subprocess.DEVNULL)
-        self.sql('CREATE DATABASE bench ENGINE = Atomic')
-        self.sql(f'CREATE TABLE bench.source ({COLUMNS}) {ENGINE}')
-        query = urllib.parse.quote('INSERT INTO bench.source FORMAT RowBinary')
-        generator = subprocess.Popen([f'{TOP}/build/bench/datagen', pool, str(ROWS)], stdout=subprocess.PIPE)
+        self.sql('CREATE DATABASE IF NOT EXISTS bench ENGINE = Atomic')
+        self.sql(f'CREATE TABLE bench.{source} ({COLUMNS}) {ENGINE}')
+        query = urllib.parse.quote(f'INSERT INTO bench.{source} FORMAT RowBinary')
+        generator = subprocess.Popen([f'{TOP}/build/bench/datagen', pool, str(rows)], stdout=subprocess.PIPE)
         subprocess.run(['curl', '-sS', '--fail-with-body', '-X', 'POST', '-T', '-', '-H', 'Expect:',
                         f'http://127.0.0.1:{self.ch_port}/?query={query}'], stdin=generator.stdout, check=True)
         if generator.wait() != 0:
             sys.exit('datagen failed')
-        self.sql('OPTIMIZE TABLE bench.source FINAL')
-        self.partitions = self.sql('SELECT DISTINCT _partition_id FROM bench.source ORDER BY 1').split()
+        self.sql(f'OPTIMIZE TABLE bench.{source} FINAL')
 
-    def fresh_table(self):
+    def fresh_table(self, source='source'):
+        """bench.events with the rows of bench.SOURCE, whose files it shares."""
         self.sql('DROP TABLE IF EXISTS bench.events SYNC')
-        self.sql('CREATE TABLE bench.events AS bench.source')
-        for p in self.partitions:
-            self.sql(f"ALTER TABLE bench.events ATTACH PARTITION ID '{p}' FROM bench.source")
+        self.sql(f'CREATE TABLE bench.events AS bench.{source}')
+        self.attach(source)
+
+    def attach(self, source):
+        for partition in self.sql(f'SELECT DISTINCT _partition_id FROM bench.{source} ORDER BY 1').split():
+            self.sql(f"ALTER TABLE bench.events ATTACH PARTITION ID '{partition}' FROM bench.{source}")
 
     def measure(self, action):
         """Wall seconds, CPU seconds of ClickHouse, store and children, and what the action says."""
@@ -146,8 +150,8 @@ class Bench:
                     store_cpu=cpu_of(self.rgw_pids if self.s3 else []) - store,
                     own_cpu=now.ru_utime + now.ru_stime - own.ru_utime - own.ru_stime)
 
-    def lynex(self, target, number, more=(), left=0):
-        """One run; `left`: rows that it must leave. Its bytes, times of stages and peak memory in MiB."""
+    def lynex(self, target, number, more=(), left=0, rows=ROWS):
+        """One run, of so many rows; `left`: rows that it must leave. Its bytes, times of stages and peak memory in MiB."""
         settings = {'PATH': os.environ['PATH'], 'HOME': self.dir, 'CLICKHOUSE_URL': f'http://127.0.0.1:{self.ch_port}',
                     'CLICKHOUSE_DATABASE': 'bench'}
         if target == 's3':
@@ -164,8 +168,8 @@ class Bench:
                 sys.exit(f'lynex archive ended with {process.returncode}: {errors.read()[-800:]}')
             report = json.load(out)
         found = int(self.sql('SELECT count() FROM bench.events'))
-        if found != left or report['archived_rows'] != ROWS:
-            sys.exit(f'lynex archived {report["archived_rows"]} of {ROWS} rows, {found} are left')
+        if found != left or report['archived_rows'] != rows:
+            sys.exit(f'lynex archived {report["archived_rows"]} of {rows} rows, {found} are left')
         return {'bytes': report['archived_bytes'], 'stages': report.get('stage_milliseconds'),
                 'peak': usage.ru_maxrss / 1024}
 
