@@ -239,33 +239,63 @@ static enum lx_status take_failure(struct lx_s3 *s3, struct lx_http_response *r,
     return status;
 }
 
+/* A 2xx that is not the store's: an error lies behind it, or it has no ETag. */
+static enum lx_status strangers_answer(struct lx_s3 *s3, const struct lx_s3_call *call,
+                                       const struct lx_s3_answer *answer, struct lx_str body,
+                                       struct lx_s3_failure *failure, struct lx_err *err)
+{
+    char code[64], name[512];
+    enum lx_status status = LX_E_BUSY;
+    failure->status = answer->status;
+    failure->body = body;
+    if (lx_s3_xml_text(body, "Code", code, sizeof code)) {
+        status = lx_s3_failed(s3, call, failure, err);
+    } else {
+        lx_s3_name(s3, call->key, name, sizeof name);
+        lx_err_set(err, status, "%s (%s): HTTP %d without an ETag, which every S3 store sends",
+                   name, call->action + 3, answer->status);
+        lx_err_hint(err, "what answers there is not the store itself: look at what lies between "
+                         "(a proxy, a gateway)");
+    }
+    failure->again = true; /* whatever the code: behind a 200 no refusal is sure */
+    return status;
+}
+
+static bool reads_object(const struct lx_s3_call *call)
+{
+    return call->key != NULL &&
+           (strcmp(call->method, "GET") == 0 || strcmp(call->method, "HEAD") == 0);
+}
+
+/* What an object is said to be is not believed from anybody but the store. */
+static enum lx_status take_stranger(struct lx_s3 *s3, struct lx_http_response *r,
+                                    const struct lx_s3_call *call,
+                                    const struct lx_s3_answer *answer,
+                                    struct lx_s3_failure *failure, struct lx_err *err)
+{
+    struct lx_buf body = LX_BUF(LX_S3_MAX_ERROR);
+    struct lx_err ignored = LX_ERR_INIT;
+    if (strcmp(call->method, "HEAD") == 0 || lx_http_read_all(r, &body, &ignored) != LX_OK)
+        lx_buf_clear(&body);
+    enum lx_status status = strangers_answer(s3, call, answer, lx_buf_view(&body), failure, err);
+    lx_buf_free(&body);
+    return status;
+}
+
 /* A write is done when the store says so itself: with an ETag, and without an error behind its 200
  * (a gateway's or a proxy's, say). Else nobody knows. */
 static enum lx_status check_done(struct lx_s3 *s3, const struct lx_s3_call *call,
                                  const struct lx_s3_answer *answer, const struct lx_buf *body,
                                  struct lx_s3_failure *failure, struct lx_err *err)
 {
-    char code[64], name[512];
+    char code[64];
     bool is_put = strcmp(call->method, "PUT") == 0;
     if (!is_put && strcmp(call->method, "DELETE") != 0)
         return LX_OK;
-    if (lx_s3_xml_text(lx_buf_view(body), "Code", code, sizeof code)) {
-        failure->status = answer->status;
-        failure->body = lx_buf_view(body);
-        enum lx_status status = lx_s3_failed(s3, call, failure, err);
-        failure->again = true; /* whatever the code: behind a 200 no refusal is sure */
-        return status;
-    }
-    if (!is_put || answer->object.etag[0] != 0)
-        return LX_OK;
-    failure->status = answer->status;
-    failure->again = true;
-    lx_s3_name(s3, call->key, name, sizeof name);
-    lx_err_set(err, LX_E_BUSY, "%s (%s): HTTP %d without an ETag, which every S3 store sends", name,
-               call->action + 3, answer->status);
-    lx_err_hint(err, "what answers there is not the store itself: look at what lies between "
-                     "(a proxy, a gateway)");
-    return LX_E_BUSY;
+    bool failed = lx_s3_xml_text(lx_buf_view(body), "Code", code, sizeof code);
+    return failed || (is_put && answer->object.etag[0] == 0)
+               ? strangers_answer(s3, call, answer, lx_buf_view(body), failure, err)
+               : LX_OK;
 }
 
 static enum lx_status take(struct lx_s3 *s3, struct lx_http_response *r,
@@ -278,6 +308,8 @@ static enum lx_status take(struct lx_s3 *s3, struct lx_http_response *r,
     take_headers(r, answer);
     if (http / 100 != 2)
         return take_failure(s3, r, call, failure, err);
+    if (reads_object(call) && answer->object.etag[0] == 0)
+        return take_stranger(s3, r, call, answer, failure, err);
     lx_s3_name(s3, call->key, name, sizeof name);
     if (call->into != NULL)
         return take_range(r, call, name, err);

@@ -96,7 +96,7 @@ static inline bool bed_use_rule(struct fake_exchange *e)
         e->close = true;
     } else if (r->owner) {
         char head[128];
-        snprintf(head, sizeof head, "x-amz-meta-lynex-upload: %s\r\n", bed.owner);
+        snprintf(head, sizeof head, ETAG "x-amz-meta-lynex-upload: %s\r\n", bed.owner);
         fake_reply_text(e, r->status, head, r->body);
     } else {
         fake_reply_text(e, r->status, r->headers, r->body);
@@ -116,7 +116,7 @@ static inline void bed_get(struct fake_exchange *e)
     char headers[128] = ETAG;
     bool part = sscanf(bed.range, "bytes=%llu-%llu", &from, &to) == 2 && to < bed.size;
     if (part)
-        snprintf(headers, sizeof headers, "Content-Range: bytes %llu-%llu/%zu\r\n", from, to,
+        snprintf(headers, sizeof headers, ETAG "Content-Range: bytes %llu-%llu/%zu\r\n", from, to,
                  bed.size);
     fake_reply(e, part ? 206 : 200, headers, bed.object + from,
                part ? (size_t)(to - from + 1) : bed.size);
@@ -144,7 +144,7 @@ static inline void bed_behave(struct fake_exchange *e)
         bed.size = bed.part_bytes;
         fake_reply_text(e, 200, "", "<X></X>");
     } else if (strcmp(e->method, "HEAD") == 0) {
-        snprintf(headers, sizeof headers, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
+        snprintf(headers, sizeof headers, "HTTP/1.1 200 OK\r\n" ETAG "Content-Length: %zu\r\n\r\n",
                  bed.size);
         fake_send_text(e, headers);
     } else if (strcmp(e->method, "GET") == 0) {

@@ -31,14 +31,14 @@ static void test_read(void **state)
     is(lx_store_read(bed.store, "a", -1, text, 1, &err), LX_E_ARGUMENT, &err);
     says(err.text, "reading a from before its start");
     /* A store that does not know ranges answers with all: good from the start alone. */
-    rule((struct rule){"GET", "", 200, "", "text"});
+    rule((struct rule){"GET", "", 200, ETAG, "text"});
     is(lx_store_read(bed.store, "a", 0, text, 3, &err), LX_OK, &err);
-    rule((struct rule){"GET", "", 200, "", "text", .times = 8});
+    rule((struct rule){"GET", "", 200, ETAG, "text", .times = 8});
     is(lx_store_read(bed.store, "a", 1, text, 3, &err), LX_E_NETWORK, &err);
     says(err.text, "s3://bucket/root/a: the store answered with other bytes than asked");
-    rule((struct rule){"GET", "", 206, "Content-Range: bytes 0-2/4\r\n", "tex", .times = 8});
+    rule((struct rule){"GET", "", 206, ETAG "Content-Range: bytes 0-2/4\r\n", "tex", .times = 8});
     is(lx_store_read(bed.store, "a", 1, text, 3, &err), LX_E_NETWORK, &err);
-    rule((struct rule){"GET", "", 206, "Content-Range: bytes 1-3/4\r\n", "ex"});
+    rule((struct rule){"GET", "", 206, ETAG "Content-Range: bytes 1-3/4\r\n", "ex"});
     is(lx_store_read(bed.store, "a", 1, text, 3, &err), LX_E_FORMAT, &err);
     says(err.text, "s3://bucket/root/a ends 1 bytes before what was asked for");
     rule((struct rule){"GET", "", 416, "", ""});
@@ -67,7 +67,7 @@ static void test_get(void **state)
     lx_buf_free(&bytes);
     /* What came of a try that broke off is not kept. */
     bytes = (struct lx_buf)LX_BUF(100);
-    rule((struct rule){"GET", "", 200, "Content-Length: 10\r\n", "half", .cut = true});
+    rule((struct rule){"GET", "", 200, ETAG "Content-Length: 10\r\n", "half", .cut = true});
     is(lx_store_get(bed.store, "a", &bytes, &object, &err), LX_OK, &err);
     assert_true(lx_str_is(lx_buf_view(&bytes), "text"));
     lx_buf_free(&bytes);
@@ -95,7 +95,7 @@ static void test_head(void **state)
     struct lx_object object;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char headers[128];
-        snprintf(headers, sizeof headers, "Content-Length: 77\r\n%s", cases[i].headers);
+        snprintf(headers, sizeof headers, ETAG "Content-Length: 77\r\n%s", cases[i].headers);
         rule((struct rule){"HEAD", "", 200, headers, "", .cut = true});
         is(lx_store_head(bed.store, "a", &object, &err), LX_OK, &err);
         assert_int_equal(object.size, 77);
@@ -103,12 +103,44 @@ static void test_head(void **state)
         assert_string_equal(object.storage_class, cases[i].class);
         assert_int_equal(object.frozen, cases[i].frozen);
     }
-    rule((struct rule){"HEAD", "", 200, "", "", .cut = true});
+    rule((struct rule){"HEAD", "", 200, ETAG, "", .cut = true});
     is(lx_store_head(bed.store, "a", &object, &err), LX_E_FORMAT, &err);
     says(err.text, "the store does not say how large a is");
     rule((struct rule){"HEAD", "", 404, "", ""});
     is(lx_store_head(bed.store, "a", &object, &err), LX_E_NOTFOUND, &err);
     assert_string_equal(err.name, "NoSuchKey");
+}
+
+/* Something between us and the store answers in its place, with a 200: what it says of an object is
+ * not believed. */
+static void test_stranger(void **state)
+{
+    (void)state;
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_object object;
+    struct lx_buf bytes = LX_BUF(100);
+    char text[8] = "";
+    is(put("a", false, NULL, &err), LX_OK, &err);
+    rule((struct rule){"HEAD", "", 200, "Content-Length: 145\r\n", "", .cut = true});
+    is(lx_store_head(bed.store, "a", &object, &err), LX_OK, &err);
+    assert_int_equal(object.size, 4);
+    rule((struct rule){"HEAD", "", 200, "Content-Length: 145\r\n", "", .cut = true, .times = 8});
+    is(lx_store_head(bed.store, "a", &object, &err), LX_E_BUSY, &err);
+    says(err.text, "s3://bucket/root/a (GetObject): HTTP 200 without an ETag");
+    says(err.hint, "what answers there is not the store itself");
+    rule((struct rule){"GET", "", 200, "", ERROR("InternalError")});
+    is(lx_store_get(bed.store, "a", &bytes, &object, &err), LX_OK, &err);
+    assert_true(lx_str_is(lx_buf_view(&bytes), "text"));
+    rule((struct rule){"GET", "", 200, "", ERROR("AccessDenied"), .times = 8});
+    is(lx_store_get(bed.store, "a", &bytes, &object, &err), LX_E_ACCESS, &err);
+    says(err.text, "AccessDenied, HTTP 200");
+    rule((struct rule){"GET", "", 200, "", "<html>"});
+    is(lx_store_read(bed.store, "a", 0, text, 3, &err), LX_OK, &err);
+    assert_string_equal(text, "tex");
+    rule((struct rule){"GET", "", 200, "", "<html>", .times = 8});
+    is(lx_store_read(bed.store, "a", 0, text, 3, &err), LX_E_BUSY, &err);
+    says(err.text, "HTTP 200 without an ETag");
+    lx_buf_free(&bytes);
 }
 
 /* -- writing ------------------------------------------------------------------------------- */
@@ -389,10 +421,10 @@ static void test_open(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_BED(test_read),    WITH_BED(test_get),           WITH_BED(test_head),
-        WITH_BED(test_done),    WITH_BED(test_unconditional), WITH_BED(test_delete),
-        WITH_BED(test_retries), WITH_BED(test_cancelled),     WITH_BED(test_regions),
-        WITH_BED(test_list),    WITH_BED(test_open),
+        WITH_BED(test_read),     WITH_BED(test_get),     WITH_BED(test_head),
+        WITH_BED(test_stranger), WITH_BED(test_done),    WITH_BED(test_unconditional),
+        WITH_BED(test_delete),   WITH_BED(test_retries), WITH_BED(test_cancelled),
+        WITH_BED(test_regions),  WITH_BED(test_list),    WITH_BED(test_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

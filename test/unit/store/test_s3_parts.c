@@ -70,7 +70,7 @@ static void test_reservation_lost(void **state)
     is(upload(2500, &err), LX_OK, &err);
     rule(lost);
     rule(taken);
-    rule((struct rule){"HEAD", "", 200, "x-amz-meta-lynex-upload: another\r\n", ""});
+    rule((struct rule){"HEAD", "", 200, ETAG "x-amz-meta-lynex-upload: another\r\n", ""});
     is(upload(2500, &err), LX_E_EXISTS, &err);
     assert_string_equal(err.text, "a exists already");
     rule(lost);
@@ -222,7 +222,7 @@ static void test_completing(void **state)
     assert_string_equal(err.text, "a: completing the upload failed: InternalError");
     /* Done by a try whose answer was lost, or forgotten by the store: the object tells. */
     rule((struct rule){COMPLETE, 404, "", ERROR("NoSuchUpload"), .times = 1});
-    rule((struct rule){"HEAD", "", 200, "Content-Length: 1001\r\n", "", .cut = true});
+    rule((struct rule){"HEAD", "", 200, ETAG "Content-Length: 1001\r\n", "", .cut = true});
     struct lx_object object;
     is(upload_with(1001, &object, &err), LX_OK, &err);
     assert_int_equal(object.size, 1001);
@@ -230,7 +230,7 @@ static void test_completing(void **state)
     is(upload(1001, &err), LX_E_REMOTE, &err);
     assert_string_equal(err.text, "a: the store has forgotten the upload (NoSuchUpload)");
     says(err.hint, "nothing is lost, and the next run goes on");
-    rule((struct rule){"HEAD", "", 200, "Content-Length: 1000\r\n", "", .cut = true});
+    rule((struct rule){"HEAD", "", 200, ETAG "Content-Length: 1000\r\n", "", .cut = true});
     is(upload(1001, &err), LX_E_CORRUPT, &err);
     assert_string_equal(err.text, "a has 1000 bytes in the store, 1001 were sent");
     rule((struct rule){COMPLETE, 412, "", ERROR("PreconditionFailed")});
@@ -247,7 +247,7 @@ static void test_no_words(void **state)
     struct lx_upload *upload = NULL;
     struct lx_object object;
     rule((struct rule){COMPLETE, 404, "", ERROR("NoSuchUpload")});
-    rule((struct rule){"HEAD", "", 200, "Content-Length: 1500\r\n", "", .cut = true});
+    rule((struct rule){"HEAD", "", 200, ETAG "Content-Length: 1500\r\n", "", .cut = true});
     assert_int_equal(lx_store_upload_begin(bed.store, "a", &how, &upload, NULL), LX_OK);
     assert_int_equal(lx_store_upload_write(upload, text, 1500, NULL), LX_OK);
     assert_int_equal(lx_store_upload_finish(upload, &object, NULL), LX_OK);
