@@ -66,6 +66,7 @@ static enum lx_status holds_first(struct lx_ledger *ledger, const char *key, con
 static enum lx_status put_again(struct lx_ledger *ledger, const char *key, const char *first,
                                 const char *second, bool *again, struct lx_err *err)
 {
+    struct lx_err found = LX_ERR_INIT; /* apart: where there was no answer, that is told */
     enum lx_status status = put_text(ledger, key, second, err);
     *again = false;
     if (status == LX_OK)
@@ -73,7 +74,12 @@ static enum lx_status put_again(struct lx_ledger *ledger, const char *key, const
     if (status != LX_E_EXISTS && lx_status_class(status) != LX_CLASS_retry)
         return status;
     /* Refused, or no answer: what the key holds decides. */
-    LX_TRY(holds_first(ledger, key, first, second, err));
+    enum lx_status held = holds_first(ledger, key, first, second, &found);
+    if (held != LX_OK) {
+        if (err != NULL)
+            *err = found;
+        return held;
+    }
     *again = status != LX_E_EXISTS;
     if (*again)
         return status;

@@ -164,6 +164,14 @@ static struct lx_mem_verdict ask(struct client *client, struct lx_mem_call *call
     return hook != NULL ? hook(context, call) : (struct lx_mem_verdict){LX_MEM_DONE, LX_OK};
 }
 
+/* As a real store, whose call may have failed and been tried again: what was said before is gone.
+ */
+static enum lx_status done(struct lx_err *err)
+{
+    lx_err_clear(err);
+    return LX_OK;
+}
+
 static enum lx_status lost(const struct lx_mem_call *call, struct lx_err *err)
 {
     bool unknown = call->op == LX_MEM_PUT && call->if_absent;
@@ -252,7 +260,7 @@ static enum lx_status put(struct client *client, const char *key, const void *by
         return lx_err_memory(err);
     if (verdict.fate != LX_MEM_DONE)
         return lost(&call, err);
-    return status == LX_OK ? LX_OK : lx_err_set(err, status, "%s exists already", key);
+    return status == LX_OK ? done(err) : lx_err_set(err, status, "%s exists already", key);
 }
 
 static enum lx_status mem_put(void *self, const char *key, const void *bytes, size_t size,
@@ -364,7 +372,7 @@ static enum lx_status mem_read(void *self, const char *key, int64_t offset, void
         flip_bit(bytes, size, flip);
     }
     pthread_mutex_unlock(&client->bucket->lock);
-    return status;
+    return status == LX_OK ? done(err) : status;
 }
 
 static enum lx_status mem_get(void *self, const char *key, struct lx_buf *bytes,
@@ -391,7 +399,7 @@ static enum lx_status mem_get(void *self, const char *key, struct lx_buf *bytes,
             flip_bit(bytes->data + bytes->len - object->size, object->size, flip);
     }
     pthread_mutex_unlock(&client->bucket->lock);
-    return status;
+    return status == LX_OK ? done(err) : status;
 }
 
 static enum lx_status mem_head(void *self, const char *key, struct lx_object *described,
@@ -405,7 +413,7 @@ static enum lx_status mem_head(void *self, const char *key, struct lx_object *de
     if (object != NULL)
         describe(client->bucket, object, described);
     pthread_mutex_unlock(&client->bucket->lock);
-    return object != NULL ? LX_OK : absent(key, err);
+    return object != NULL ? done(err) : absent(key, err);
 }
 
 static enum lx_status mem_remove(void *self, const char *key, struct lx_err *err)
@@ -433,7 +441,7 @@ static enum lx_status mem_remove(void *self, const char *key, struct lx_err *err
         free_object(&late.object);
         return lx_err_memory(err);
     }
-    return verdict.fate == LX_MEM_DONE ? LX_OK : lost(&call, err);
+    return verdict.fate == LX_MEM_DONE ? done(err) : lost(&call, err);
 }
 
 /* The first visible object behind `after` with this prefix, copied out, so that the visitor may use
@@ -467,6 +475,7 @@ static enum lx_status mem_list(void *self, const char *prefix, const char *after
     struct lx_object described;
     LX_TRY(ask_reading(client, LX_MEM_LIST, prefix, NULL, err));
     client->counts.lists++;
+    (void)done(err);
     while (next_listed(client->bucket, prefix, after, key, &described)) {
         LX_TRY(visit(context, key, &described, err));
         memcpy(last, key, sizeof last);

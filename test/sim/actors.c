@@ -345,9 +345,14 @@ static void judge_status(const struct sim_actor *actor)
             actor->dead ? "is dead" : "ends:", lx_status_name(status), status != LX_OK ? ": " : "",
             actor->err.text);
     sim->totals->unknowns += status == LX_E_UNKNOWN;
+    if (status != LX_OK && actor->err.text[0] == 0)
+        sim_fail(sim, "A%d ended with %s, and does not say why", actor->number,
+                 lx_status_name(status));
     if (!allowed)
         sim_fail(sim, "A%d ended with %s: %s", actor->number, lx_status_name(status),
                  actor->err.text);
+    if (actor->report.delete_refused && actor->report.refusal.text[0] == 0)
+        sim_fail(sim, "A%d: a delete was refused, and nothing says why", actor->number);
     if (actor->report.delete_refused && actor->report.refusal.status == LX_E_BUG)
         sim_fail(sim, "A%d: %s", actor->number, actor->report.refusal.text);
 }

@@ -45,7 +45,10 @@ static enum lx_status begin(struct sim_actor *actor, const char *what, bool read
         return broken(actor, err);
     if (!actor->sim->world.exists)
         return no_table(err);
-    return reads && sim_reads_are_blocked(&actor->sim->world) ? waits(err) : LX_OK;
+    if (reads && sim_reads_are_blocked(&actor->sim->world))
+        return waits(err);
+    lx_err_clear(err); /* as after a try that failed before: what was said is gone */
+    return LX_OK;
 }
 
 static enum lx_status check_columns(const struct sim_world *world,

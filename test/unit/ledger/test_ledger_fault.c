@@ -406,6 +406,7 @@ static void test_probe(void **state)
     assert_string_equal(err.text, "");
     left = 4; /* and again and again: nothing is proved */
     CHECK(LX_E_UNKNOWN, &err, lx_ledger_probe(a.ledger, &err));
+    assert_non_null(strstr(err.text, "no answer for _delta_log/_lynex_probe_"));
     lx_mem_bucket_ignore_condition(fixture->bucket, true);
     left = 2;
     CHECK(LX_E_REFUSED, &err, lx_ledger_probe(a.ledger, &err));
