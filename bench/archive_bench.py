@@ -21,6 +21,7 @@ LYNEX = os.environ.get('LYNEX_BIN', f'{TOP}/build/lynex')
 LIBCHDB = os.environ.get('LIBCHDB', f'{TOP}/.deps/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so')
 BUCKET = 'lynex-bench'
 OUT = f'{TOP}/build/bench'
+DOCS = f'{TOP}/docs/performance.md'
 COLUMNS = ('event_id UUID, project_id String, type LowCardinality(String), timestamp DateTime64(3), '
            'sdk_name LowCardinality(String), sdk_version String, body String, context String, '
            'queued_at DateTime64(3), processed_at DateTime64(3), queue_latency_ms Float32, '
@@ -211,15 +212,19 @@ class Bench:
         return (time.monotonic() - start) / LOOP_ROWS * ROWS
 
 
-def put_into_docs(name, block):
-    """Replaces what stands in docs/performance.md between the markers of that name, which are there."""
-    path = f'{TOP}/docs/performance.md'
-    with open(path) as f:
-        text = f.read()
+def docs_around(name):
+    """What stands in docs/performance.md before and behind the markers of that name; ends where there are none."""
     first, last = f'<!-- {name} -->', f'<!-- end {name} -->'
-    before, _, rest = text.partition(first)
+    with open(DOCS) as f:
+        before, _, rest = f.read().partition(first)
     _, found, after = rest.partition(last)
     if not found:
-        sys.exit(f'docs/performance.md has no {first} … {last}')
-    with open(path, 'w') as f:
-        f.write(f'{before}{first}\n{block}\n{last}{after}')
+        sys.exit(f'{DOCS} has no {first} … {last}')
+    return before + first, last + after
+
+
+def put_into_docs(name, block):
+    """Replaces what stands there between the markers."""
+    before, after = docs_around(name)
+    with open(DOCS, 'w') as f:
+        f.write(f'{before}\n{block}\n{after}')

@@ -12,6 +12,8 @@
 #include "archive/run.h"
 #include "base/task.h"
 
+#include <stdatomic.h>
+
 /* A segment in the making: rows of one slice, of one stretch of time. */
 struct lx_batch_segment {
     const struct lx_slice *slice;
@@ -54,6 +56,7 @@ struct lx_batch_file {
     bool taken;          /* another writer has the name: it is to be given another */
     bool won;            /* the store said that the name is ours: no answer was lost */
     bool unproven;       /* the proof failed, nothing else */
+    bool given_up;       /* nothing was tried: its batch, or the run, had failed */
     char side_path[128]; /* of its side object */
     struct lx_object object;
     struct lx_proof *proof;
@@ -76,13 +79,15 @@ struct lx_batch {
     size_t segment_count;
     size_t *first_segment; /* of each slice; slice_count + 1 */
     bool any_side;
-    bool complete;                /* all its rows were read, and its files handed over */
-    struct lx_batch_file *file;   /* that is being written; NULL: none */
-    size_t file_number;           /* of the next one */
-    int64_t rows;                 /* in its files so far */
-    size_t under_way;             /* files handed over, not taken in yet */
+    bool complete;              /* all its rows were read, and its files handed over */
+    struct lx_batch_file *file; /* that is being written; NULL: none */
+    size_t file_number;         /* of the next one */
+    int64_t rows;               /* in its files so far */
+    size_t under_way;           /* files handed over, not taken in yet */
+    atomic_bool lost; /* one of them failed, as its task found: the later ones are not stored */
     struct lx_ledger_file *files; /* stored and proven */
     size_t file_count, file_cap;
+    int64_t aside_ms;      /* of the last wait for rows: spent on what was under way */
     struct lx_err failure; /* the first of its files' failures; status LX_OK: none */
     struct lx_buf schema_json;
 };

@@ -125,6 +125,13 @@ static void store_and_prove(void *context)
     struct lx_batch *batch = file->batch;
     struct lx_err *err = &file->err;
     int64_t before = lx_run_ms(batch->run);
+    file->given_up = atomic_load(&batch->lost) || lx_cancel_asked(&batch->run->stop);
+    if (file->given_up) {
+        atomic_store(&batch->lost, true);
+        file->taken = false;
+        lx_err_set(err, LX_E_CANCELLED, "%s is not stored: its batch failed", file->key);
+        return;
+    }
     enum lx_status status = finish_upload(file, err);
     file->upload_ms += lx_run_ms(batch->run) - before;
     if (status == LX_OK)
@@ -138,6 +145,8 @@ static void store_and_prove(void *context)
     if (status == LX_OK && batch->any_side)
         status = put_side_object(file, err);
     err->status = status;
+    if (status != LX_OK && !file->taken)
+        atomic_store(&batch->lost, true);
 }
 
 /* -- what could not be proven -------------------------------------------------------------- */
@@ -348,7 +357,8 @@ static void take_in_first(struct lx_run *run)
     run->under_way_memory -= file->memory;
     batch->under_way--;
     enum lx_status status = take_in(file, &err);
-    if (status != LX_OK && batch->failure.status == LX_OK) {
+    /* The file for which others were given up says why, whichever of them is taken in first. */
+    if (status != LX_OK && batch->failure.status == LX_OK && !file->given_up) {
         batch->failure = err;
         batch->failure.status = status;
     }
@@ -406,7 +416,11 @@ enum lx_status lx_batch_finish_files(struct lx_batch *batch, struct lx_err *err)
     if (batch->failure.status == LX_OK)
         status = lx_batch_end_file(batch, err);
     lx_batch_wait(batch);
-    return status != LX_OK ? status : lx_batch_failure(batch, err);
+    if (status == LX_OK)
+        status = lx_batch_failure(batch, err);
+    if (status == LX_OK && atomic_load(&batch->lost))
+        status = lx_err_set(err, LX_E_CANCELLED, "not all files of the batch were stored");
+    return status;
 }
 
 void lx_batch_free_files(struct lx_batch *batch)

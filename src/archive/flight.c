@@ -1,6 +1,7 @@
 /* Batches on their way: the next is read and encoded while those before it are stored and proven.
  * They are committed in the plan's order, each as soon as it is proven and no other stands before
- * it, by the run's thread, between two blocks of rows of the one that is read. */
+ * it, by the run's thread, between two blocks of rows of the one that is read, or while it waits
+ * for the next. */
 #include "archive/batch.h"
 
 #include "base/alloc.h"

@@ -64,7 +64,8 @@ LX_MUST_CHECK enum lx_status lx_hot_sql_next_block(struct lx_hot_stream *stream,
                                                    struct lx_ch_block **block, struct lx_err *err);
 void lx_hot_sql_took(struct lx_hot_stream *stream, const uint64_t *hashes, int64_t rows);
 
-/* Rows of a stream (hot_sql_rows.c): begins to read ahead; frees what was read. */
+/* Rows of a stream (hot_sql_rows.c): asks stream->sql, or begins to read ahead, which does; frees
+ * what was read. */
 LX_MUST_CHECK enum lx_status
 lx_hot_sql_start_rows(struct lx_hot_sql *hot, struct lx_hot_stream *stream, struct lx_err *err);
 void lx_hot_sql_free_rows(struct lx_hot_stream *stream);

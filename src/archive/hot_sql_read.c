@@ -110,12 +110,10 @@ enum lx_status lx_hot_sql_read(void *self, const struct lx_hot_read *read,
         status = add_where(hot, read, &sql);
     if (status == LX_OK)
         stream->sql = (char *)lx_buf_take(&sql, NULL);
+    lx_buf_free(&sql);
     status = status != LX_OK ? lx_hot_sql_too_long(status, "the query for all columns of",
                                                    read->part_count, err)
-                             : lx_hot_sql_start(stream, "read", stream->sql, err);
-    lx_buf_free(&sql);
-    if (status == LX_OK)
-        status = lx_hot_sql_start_rows(hot, stream, err);
+                             : lx_hot_sql_start_rows(hot, stream, err);
     if (status != LX_OK) {
         lx_hot_sql_end(hot, stream);
         return status;

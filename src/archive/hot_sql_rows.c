@@ -255,17 +255,22 @@ static struct taken *wait_for_room(struct lx_read_ahead *ahead, struct lx_err *e
     return taken;
 }
 
+/* The query itself is asked here, too: a server may be silent before its answer as within it. */
 static void *read_ahead(void *context)
 {
     struct lx_read_ahead *ahead = context;
     pthread_mutex_lock(&ahead->lock);
-    for (;;) {
+    for (bool asked = false;;) {
         struct lx_err err = LX_ERR_INIT;
         struct taken *taken = wait_for_room(ahead, &err);
         enum lx_status status = err.status;
         if (taken != NULL) {
             pthread_mutex_unlock(&ahead->lock);
-            status = take_block(ahead->stream, taken, &err);
+            if (!asked)
+                status = lx_hot_sql_start(ahead->stream, "read", ahead->stream->sql, &err);
+            if (status == LX_OK)
+                status = take_block(ahead->stream, taken, &err);
+            asked = true;
             pthread_mutex_lock(&ahead->lock);
         }
         bool more = taken != NULL && status == LX_OK && taken->rows.rows > 0;
@@ -304,7 +309,7 @@ enum lx_status lx_hot_sql_start_rows(struct lx_hot_sql *hot, struct lx_hot_strea
     pthread_mutex_init(&ahead->lock, NULL);
     lx_cond_init(&ahead->moved);
     if (ahead->most_bytes == 0)
-        return LX_OK;
+        return lx_hot_sql_start(stream, "read", stream->sql, err);
     LX_TRY(lx_thread_start(&ahead->thread, read_ahead, ahead, err));
     ahead->running = true;
     return LX_OK;

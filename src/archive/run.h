@@ -281,7 +281,7 @@ struct lx_flight;
  * of them, or another writer was faster: plan again. */
 LX_MUST_CHECK enum lx_status lx_flight_run(struct lx_run *run, struct lx_plan *plan, bool *again,
                                            struct lx_err *err);
-/* Between two blocks of rows: commits what is ready. */
+/* Between two blocks of rows, or while the next is waited for: commits what is ready. */
 LX_MUST_CHECK enum lx_status lx_flight_poll(struct lx_flight *flight, struct lx_err *err);
 
 /* While another archiver's guarded mask waits on the server, rows cannot be read: the next plan

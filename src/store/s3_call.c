@@ -239,26 +239,32 @@ static enum lx_status take_failure(struct lx_s3 *s3, struct lx_http_response *r,
     return status;
 }
 
-/* A 2xx that is not the store's: an error lies behind it, or it has no ETag. */
+/* A 2xx that is not the store's: an error lies behind it, or it has no ETag. Whatever its words
+ * are, they are told, and nothing is concluded from them: neither that an object is missing, nor
+ * that a write was refused, nor where the bucket is. */
 static enum lx_status strangers_answer(struct lx_s3 *s3, const struct lx_s3_call *call,
                                        const struct lx_s3_answer *answer, struct lx_str body,
                                        struct lx_s3_failure *failure, struct lx_err *err)
 {
     char code[64], name[512];
-    enum lx_status status = LX_E_BUSY;
     failure->status = answer->status;
     failure->body = body;
     if (lx_s3_xml_text(body, "Code", code, sizeof code)) {
-        status = lx_s3_failed(s3, call, failure, err);
+        (void)lx_s3_failed(s3, call, failure, err);
+        failure->code[0] = failure->right_region[0] = 0;
+        if (err != NULL) {
+            err->status = LX_E_BUSY;
+            err->name[0] = 0;
+        }
     } else {
         lx_s3_name(s3, call->key, name, sizeof name);
-        lx_err_set(err, status, "%s (%s): HTTP %d without an ETag, which every S3 store sends",
+        lx_err_set(err, LX_E_BUSY, "%s (%s): HTTP %d without an ETag, which every S3 store sends",
                    name, call->action + 3, answer->status);
         lx_err_hint(err, "what answers there is not the store itself: look at what lies between "
                          "(a proxy, a gateway)");
     }
-    failure->again = true; /* whatever the code: behind a 200 no refusal is sure */
-    return status;
+    failure->again = true;
+    return LX_E_BUSY;
 }
 
 static bool reads_object(const struct lx_s3_call *call)
@@ -274,10 +280,14 @@ static enum lx_status take_stranger(struct lx_s3 *s3, struct lx_http_response *r
                                     struct lx_s3_failure *failure, struct lx_err *err)
 {
     struct lx_buf body = LX_BUF(LX_S3_MAX_ERROR);
-    struct lx_err ignored = LX_ERR_INIT;
-    if (strcmp(call->method, "HEAD") == 0 || lx_http_read_all(r, &body, &ignored) != LX_OK)
-        lx_buf_clear(&body);
-    enum lx_status status = strangers_answer(s3, call, answer, lx_buf_view(&body), failure, err);
+    enum lx_status status = LX_OK;
+    if (strcmp(call->method, "HEAD") != 0)
+        status = lx_http_read_all(r, &body, err);
+    if (status != LX_E_MEMORY && status != LX_E_CANCELLED) { /* a body that breaks off is none */
+        if (status != LX_OK)
+            lx_buf_clear(&body);
+        status = strangers_answer(s3, call, answer, lx_buf_view(&body), failure, err);
+    }
     lx_buf_free(&body);
     return status;
 }

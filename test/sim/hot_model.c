@@ -234,6 +234,9 @@ struct lx_hot_stream {
     struct lx_column *columns;
     const struct lx_column **pointers;
     struct sim_world *world;
+    enum lx_status (*waiting)(void *context, struct lx_err *err);
+    void *context;
+    bool waits; /* every other time, as if the rows were not there yet */
 };
 
 static void end(void *self, struct lx_hot_stream *stream)
@@ -286,6 +289,8 @@ static enum lx_status open_stream(struct sim_actor *actor, const struct lx_hot_r
     for (size_t i = 0; i < world->count; i++)
         most += world->parts[i]->count;
     stream->world = world;
+    stream->waiting = read->waiting;
+    stream->context = read->context;
     stream->schema = read->schema;
     stream->rows = sim_memory(lx_calloc(most, sizeof *stream->rows));
     stream->hashes = sim_memory(lx_calloc(most, sizeof *stream->hashes));
@@ -332,6 +337,9 @@ static enum lx_status next_rows(void *self, struct lx_hot_stream *stream, struct
                                 struct lx_err *err)
 {
     size_t rows = 0, at = stream->at;
+    stream->waits = !stream->waits;
+    if (stream->waits && stream->waiting != NULL)
+        LX_TRY(stream->waiting(stream->context, err));
     LX_TRY(next_block(self, stream, &rows, err));
     for (size_t i = 0; i < stream->schema->field_count; i++)
         stream->pointers[i] = &stream->columns[i];

@@ -8,7 +8,8 @@
  * deletes, TTL, truncation with part names that come back, swapped tables, changed columns, power
  * loss. Then the survivors finish, and clean runs archive all that is left.
  *
- *   world.c      the table: parts, rows, what others do to it
+ *   world.c      the table: parts, rows
+ *   moves.c      what others do to it
  *   delete.c     what the archivers' statements do to it, judged at the instant
  *   hot_model.c  the questions and statements of struct lx_hot
  *   actors.c     archivers and others who write to the log as coroutines; faults; clock
@@ -39,7 +40,9 @@
 #define SIM_STACK 4194304   /* bytes of a coroutine's stack; only what is used is there */
 #define SIM_MAX_STEPS 60000 /* of one history: more is a livelock */
 #define SIM_DAYS 5          /* rows lie within these days before today */
-#define SIM_ROWS 4096       /* most rows of one history */
+/* 2026-02-26: the days of the rows lie on both sides of the end of a month. */
+#define SIM_FIRST_DAY ((int64_t)20510)
+#define SIM_ROWS 4096 /* most rows of one history */
 
 /* -- random -------------------------------------------------------------------------------- */
 

@@ -4,6 +4,8 @@
 
 #include "archive/pending.h"
 
+#include <limits.h>
+
 /* -- what the server would do -------------------------------------------------------------- */
 
 #define MUTATIONS "i:String,c:String,t:String,f:String,p:Int64"
@@ -213,16 +215,25 @@ static void test_waiting(void **state)
     struct lx_hot_stream *stream = NULL;
     struct lx_hot_rows got;
     hot->read_ahead = 100000;
-    waited = 0;
-    waits_until = 3;
+    waits_until = INT_MAX;
     ch_script_table(&script, "SELECT", ROWS, "1|1600000000|all_1_1_0|77")->when = CH_NEVER;
     assert_status(ops->read(hot, &read, &stream, &err), LX_OK);
     assert_status(ops->next(hot, stream, &got, &err), LX_OK);
     assert_int_equal(got.rows, 1);
+    waited = 0;
+    waits_until = 3;
     assert_status(ops->next(hot, stream, &got, &err), LX_E_CORRUPT);
     assert_says(err.text, "enough");
     assert_int_equal(waited, 3);
     ops->end(hot, stream); /* does not wait for the server either */
+    /* Silent from the start: */
+    ch_script_clear(&script);
+    ch_script_table(&script, "SELECT", ROWS, "")->when = CH_NEVER;
+    waited = 0;
+    assert_status(ops->read(hot, &read, &stream, &err), LX_OK);
+    assert_status(ops->next(hot, stream, &got, &err), LX_E_CORRUPT);
+    assert_int_equal(waited, 3);
+    ops->end(hot, stream);
     hot->read_ahead = 0;
 }
 
