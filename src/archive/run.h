@@ -12,6 +12,7 @@
 #define LX_RUN_MAX_PLANS 8        /* plans of one run, while the table moves under it */
 #define LX_RUN_MAX_CLOCK_SKEW 300 /* seconds between the server's clock and ours */
 #define LX_RUN_ENDED_SECONDS 3600 /* how long ended segments are remembered */
+#define LX_RUN_START_JITTER 5     /* seconds: a start of the server is told as now - uptime */
 #define LX_BATCH_ROWS 4000000     /* rows of one batch of several parts */
 /* A part of more rows than one slice may have goes in three to five slices, each a batch: a run
  * that is killed loses at most two of them. Each is a query of its own, which may have to read over

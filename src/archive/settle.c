@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #define GROUP_PARTS 64
-#define START_JITTER 5 /* seconds: a start is told as now - uptime */
 
 /* A part whose segments may all go now. */
 struct candidate {
@@ -229,7 +228,7 @@ static enum lx_status find_gone(struct lx_run *run, const struct lx_hot_parts *p
             .ended_at = parts->now,
             .source = run->source,
             /* Not if the server started again since those that ended before were looked for. */
-            .forget_ended_before = run->table->started_at <= run->revived_for + START_JITTER
+            .forget_ended_before = run->table->started_at <= run->revived_for + LX_RUN_START_JITTER
                                        ? parts->now - LX_RUN_ENDED_SECONDS
                                        : 0,
         };

@@ -176,6 +176,27 @@ static void test_other_columns(void **state)
     assert_int_equal(rest()->rows, old[1].rows);
 }
 
+/* The server was started since: what was deleted may be back, and others have found it hot. */
+static void test_server_started(void **state)
+{
+    (void)state;
+    int64_t before = scene.sim.world.started_at;
+    int64_t version = lx_ledger_state(scene.options->ledger)->version;
+    scene.sim.world.started_at = scene.sim.now_ms / 1000;
+    assert_status(record(&old[0], 1), LX_OK, &err);
+    assert_int_equal(rest()->rows, old[0].rows + old[1].rows);
+    assert_int_equal(lx_ledger_state(scene.options->ledger)->version, version);
+    /* Whether it was cannot be asked: then nothing is recorded. */
+    scene.sim.world.started_at = before;
+    scene.sim.world.exists = false;
+    assert_int_equal(lx_status_class(record(&old[0], 1)), LX_CLASS_fail);
+    assert_int_not_equal(err.text[0], 0);
+    scene.sim.world.exists = true;
+    assert_int_equal(rest()->rows, old[0].rows + old[1].rows);
+    assert_status(record(&old[0], 1), LX_OK, &err);
+    assert_int_equal(rest()->rows, old[1].rows);
+}
+
 /* The rows cannot be read, or the rest not be kept: nothing is recorded. */
 static void test_store_fails(void **state)
 {
@@ -227,9 +248,8 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_one_of_two),         TEST(test_both),
-        TEST(test_other_columns),      TEST(test_store_fails),
-        cmocka_unit_test(test_memory),
+        TEST(test_one_of_two),  TEST(test_both),           TEST(test_other_columns),
+        TEST(test_store_fails), TEST(test_server_started), cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
