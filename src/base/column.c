@@ -30,6 +30,8 @@ void lx_column_free(struct lx_column *column)
 void lx_column_clear(struct lx_column *column)
 {
     column->rows = 0;
+    if (column->offsets != NULL)
+        column->offsets[0] = 0;
     /* The flags are dropped, not kept: a column without NULLs is the common case and the fast one.
      */
     lx_free(column->nulls);
@@ -89,10 +91,18 @@ enum lx_status lx_column_reserve(struct lx_column *column, size_t rows)
 enum lx_status lx_column_reserve_bytes(struct lx_column *column, size_t bytes)
 {
     assert(column->shape == LX_COLUMN_BYTES);
-    size_t used = column->rows != 0 ? column->offsets[column->rows] : 0;
+    size_t used = column->offsets != NULL ? column->offsets[column->rows] : 0;
     if (bytes > LX_MAX_COLUMN_HEAP || used + bytes > LX_MAX_COLUMN_HEAP)
         return LX_E_LIMIT;
     return grow(&column->values, &column->values_cap, used + bytes, 1);
+}
+
+enum lx_status lx_column_lead(struct lx_column *column, uint32_t bytes)
+{
+    assert(column->shape == LX_COLUMN_BYTES && column->rows == 0);
+    LX_TRY(lx_column_reserve(column, 1));
+    column->offsets[0] = bytes;
+    return lx_column_reserve_bytes(column, 0);
 }
 
 enum lx_status lx_column_reserve_nulls(struct lx_column *column, size_t rows)

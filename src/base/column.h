@@ -44,6 +44,9 @@ void lx_column_clear(struct lx_column *column); /* no rows, memory kept; a DICT 
  * LX_E_LIMIT beyond LX_MAX_COLUMN_HEAP or 2^31 rows; LX_E_MEMORY. */
 LX_MUST_CHECK enum lx_status lx_column_reserve(struct lx_column *column, size_t rows);
 LX_MUST_CHECK enum lx_status lx_column_reserve_bytes(struct lx_column *column, size_t bytes);
+/* An empty BYTES column's first value begins `bytes` behind the start of `values`: room for what
+ * the holder puts in front. Until lx_column_clear. */
+LX_MUST_CHECK enum lx_status lx_column_lead(struct lx_column *column, uint32_t bytes);
 /* Gives the column NULL flags (all zero so far) if it has none, with room for `rows` more. */
 LX_MUST_CHECK enum lx_status lx_column_reserve_nulls(struct lx_column *column, size_t rows);
 

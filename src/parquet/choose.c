@@ -9,6 +9,7 @@
 
 #define SAMPLE_VALUES 32768                /* of the first trial: enough for numbers */
 #define SAMPLE_BYTES ((size_t)1024 * 1024) /* of the first trial: texts */
+#define UNSURE_BYTES (64 * 1024)           /* of a sample that do not shrink: pages to come might */
 #define MAX_LEVELS 5
 #define MAX_CANDIDATES 4
 
@@ -30,10 +31,10 @@ static double encoding_time(enum lx_parquet_encoding encoding, double values, do
     case LX_PARQUET_PLAIN: return values * 1 + bytes * 0.1;
     case LX_PARQUET_RLE: return values * 1;
     case LX_PARQUET_DELTA_BINARY_PACKED: return values * 2;
-    case LX_PARQUET_DELTA_LENGTH_BYTE_ARRAY: return values * 2 + bytes * 0.1;
+    case LX_PARQUET_DELTA_LENGTH_BYTE_ARRAY: return values * 2;
     case LX_PARQUET_DELTA_BYTE_ARRAY: return values * 8 + bytes * 0.15;
     case LX_PARQUET_BYTE_STREAM_SPLIT: return values * 1 + bytes * 0.1;
-    case LX_PARQUET_RLE_DICTIONARY: return values * 14 + bytes * 0.3;
+    case LX_PARQUET_RLE_DICTIONARY: /* numbering_time */
     case LX_PARQUET_ENCODING_AUTO:
     case LX_PARQUET_PLAIN_DICTIONARY:
     case LX_PARQUET_BIT_PACKED: break;
@@ -41,14 +42,23 @@ static double encoding_time(enum lx_parquet_encoding encoding, double values, do
     return INFINITY;
 }
 
+/* Of a dictionary: only a value unlike the one before it is looked up. `bytes`: of texts. */
+static double numbering_time(const uint32_t *ids, int64_t count, double bytes)
+{
+    double values = (double)count, changes = 1;
+    for (int64_t i = 1; i < count; i++)
+        changes += ids[i] != ids[i - 1];
+    return values * 2 + changes * 12 + bytes * (0.1 + 0.2 * changes / values);
+}
+
 /* Nanoseconds that readers pay for an encoding: texts whose beginnings are shared are put together
  * one by one. An archive in a hurry (FAST) leaves this to its readers. */
 static double reading_time(enum lx_parquet_encoding encoding, enum lx_parquet_effort effort,
-                           double bytes)
+                           double values, double bytes)
 {
     if (encoding != LX_PARQUET_DELTA_BYTE_ARRAY || effort == LX_PARQUET_FAST)
         return 0;
-    return bytes * 0.3;
+    return values * 15 + bytes * 0.15;
 }
 
 struct step {
@@ -124,6 +134,7 @@ struct candidate {
     enum lx_parquet_encoding encoding;
     size_t way; /* of trial->ways */
     double cost;
+    double raw; /* bytes that were compressed */
 };
 
 struct trial {
@@ -173,6 +184,17 @@ static enum lx_status packed_size(struct trial *trial, const struct lx_pq_compre
     return LX_OK;
 }
 
+/* How to compress what was chosen. A few bytes say nothing of the pages to come, and pages of
+ * version 2 that do not shrink stay as they are anyhow: only much that did not shrink is not tried
+ * again. */
+static struct lx_pq_compression compression_of(const struct trial *trial,
+                                               const struct candidate *chosen)
+{
+    const struct step *way = &trial->ways[chosen->way];
+    bool unsure = way->how.codec == LX_PARQUET_UNCOMPRESSED && chosen->raw < UNSURE_BYTES;
+    return unsure && trial->way_count > 1 ? trial->ways[1].how : way->how;
+}
+
 static void keep_cheaper(struct candidate *best, const struct candidate *other)
 {
     if (other->cost < best->cost)
@@ -198,7 +220,7 @@ static enum lx_status try_ways(struct trial *trial, enum lx_parquet_encoding enc
         LX_TRY(packed_size(trial, &trial->ways[i].how, &size));
         double bytes = size + compression_time(&trial->ways[i], raw, size) * trial->price;
         struct candidate here = {encoding, i,
-                                 expense->base + bytes * expense->factor / expense->values};
+                                 expense->base + bytes * expense->factor / expense->values, raw};
         if (expense->more != NULL)
             here.cost += expense->more[i];
         keep_cheaper(best, &here);
@@ -229,7 +251,7 @@ static enum lx_status try_encoding(struct trial *trial, enum lx_parquet_encoding
                                &trial->scratch->lengths, body));
     double n = (double)count, plain = plain_size(values, count);
     double base = (encoding_time(encoding, n, plain) +
-                   reading_time(encoding, trial->question->file->effort, plain)) *
+                   reading_time(encoding, trial->question->file->effort, n, plain)) *
                   trial->price;
     const struct expense expense = {base / n, NULL, n, 1};
     return try_ways(trial, encoding, &expense, best);
@@ -291,9 +313,8 @@ static enum lx_status price_dictionary(struct trial *trial, const struct lx_colu
         LX_TRY(packed_size(trial, &trial->ways[i].how, &page[i]));
         page[i] *= growth->expected / (double)growth->whole / total;
     }
-    double time =
-        encoding_time(LX_PARQUET_RLE_DICTIONARY, n,
-                      is_bytes(trial->question->leaf->field) ? plain_size(values, count) : 0);
+    double time = numbering_time(
+        ids, count, is_bytes(trial->question->leaf->field) ? plain_size(values, count) : 0);
     lx_buf_clear(body);
     LX_TRY(lx_pq_ids_encode(ids, count, body));
     double wider = index_bits(growth->expected) / index_bits((double)growth->whole);
@@ -383,7 +404,7 @@ static enum lx_status choose(struct trial *trial, const struct lx_pq_page *page,
     enum lx_parquet_encoding encodings[MAX_CANDIDATES], forced = question->column->encoding;
     size_t count = list_encodings(question, encodings);
     int64_t sample = sample_count(page, SAMPLE_BYTES);
-    struct candidate first = {LX_PARQUET_PLAIN, 0, INFINITY}, second = first;
+    struct candidate first = {LX_PARQUET_PLAIN, 0, INFINITY, 0}, second = first;
     struct candidate dictionary = first;
     if (forced != LX_PARQUET_ENCODING_AUTO && forced != LX_PARQUET_RLE_DICTIONARY) {
         encodings[0] = forced;
@@ -415,12 +436,12 @@ static enum lx_status choose(struct trial *trial, const struct lx_pq_page *page,
     }
     *choice = (struct lx_pq_choice){.encoding = first.encoding,
                                     .fallback = first.encoding,
-                                    .compression = trial->ways[first.way].how,
+                                    .compression = compression_of(trial, &first),
                                     .rough = refinable && later};
     if (dictionary_wins) {
         choice->encoding = LX_PARQUET_RLE_DICTIONARY;
         if (dictionary.cost < INFINITY)
-            choice->compression = trial->ways[dictionary.way].how;
+            choice->compression = compression_of(trial, &dictionary);
     }
     return LX_OK;
 }

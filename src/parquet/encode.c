@@ -19,15 +19,21 @@ enum lx_status lx_pq_encode_plain(const uint8_t *values, const uint32_t *offsets
     return LX_OK;
 }
 
-enum lx_status lx_pq_encode_delta_length(const uint8_t *values, const uint32_t *offsets,
-                                         size_t count, struct lx_buf *scratch, struct lx_buf *out)
+enum lx_status lx_pq_encode_lengths(const uint32_t *offsets, size_t count, struct lx_buf *scratch,
+                                    struct lx_buf *out)
 {
     lx_buf_clear(scratch);
     LX_TRY(lx_buf_reserve(scratch, count * sizeof(int32_t)));
     int32_t *lengths = (int32_t *)(void *)scratch->data;
     for (size_t i = 0; i < count; i++)
         lengths[i] = (int32_t)(offsets[i + 1] - offsets[i]);
-    LX_TRY(lx_pq_delta_encode32(lengths, count, out));
+    return lx_pq_delta_encode32(lengths, count, out);
+}
+
+enum lx_status lx_pq_encode_delta_length(const uint8_t *values, const uint32_t *offsets,
+                                         size_t count, struct lx_buf *scratch, struct lx_buf *out)
+{
+    LX_TRY(lx_pq_encode_lengths(offsets, count, scratch, out));
     size_t bytes = count != 0 ? offsets[count] - offsets[0] : 0;
     return bytes != 0 ? lx_buf_append(out, values + offsets[0], bytes) : LX_OK;
 }

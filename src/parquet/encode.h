@@ -14,6 +14,9 @@ LX_MUST_CHECK enum lx_status lx_pq_encode_plain(const uint8_t *values, const uin
 LX_MUST_CHECK enum lx_status lx_pq_encode_delta_length(const uint8_t *values,
                                                        const uint32_t *offsets, size_t count,
                                                        struct lx_buf *scratch, struct lx_buf *out);
+/* The lengths alone. */
+LX_MUST_CHECK enum lx_status lx_pq_encode_lengths(const uint32_t *offsets, size_t count,
+                                                  struct lx_buf *scratch, struct lx_buf *out);
 /* DELTA_BYTE_ARRAY: lengths of the prefix shared with the value before, then the rest of each as
  * DELTA_LENGTH_BYTE_ARRAY. */
 LX_MUST_CHECK enum lx_status lx_pq_encode_delta_bytes(const uint8_t *values,

@@ -4,6 +4,10 @@
 
 #include <assert.h>
 
+#define LEAD_SHARE 16 /* of the bytes of the first rows */
+#define LEAD_LEAST ((size_t)4096)
+#define LEAD_MOST ((size_t)128 * 1024)
+
 enum lx_status lx_pq_page_create(uint32_t width, struct lx_pq_page **out)
 {
     struct lx_pq_page *page = lx_calloc(1, sizeof *page);
@@ -173,6 +177,19 @@ static enum lx_status append_present(struct lx_pq_page *page, const struct lx_co
     return LX_OK;
 }
 
+/* Room in front of a page's texts, so that their lengths need not be put into a second copy with
+ * them (page_encode.c, build_body): some bits a value, of texts that are worth it. */
+static enum lx_status leave_lead(struct lx_pq_page *page, const struct lx_column *column,
+                                 int64_t from, int64_t rows)
+{
+    if (column->shape != LX_COLUMN_BYTES || page->values.rows != 0)
+        return LX_OK;
+    size_t lead = (column->offsets[from + rows] - column->offsets[from]) / LEAD_SHARE;
+    if (lead < LEAD_LEAST)
+        return LX_OK;
+    return lx_column_lead(&page->values, (uint32_t)(lead < LEAD_MOST ? lead : LEAD_MOST));
+}
+
 static void count_rows(struct lx_pq_page *page, const struct lx_column *column, int64_t from,
                        int64_t rows)
 {
@@ -188,6 +205,7 @@ enum lx_status lx_pq_page_append(struct lx_pq_page *page, const struct lx_column
     assert(!page->by_id || page->levels == 0);
     if (optional)
         LX_TRY(append_flat_levels(page, nulls, rows));
+    LX_TRY(leave_lead(page, column, from, rows));
     LX_TRY(append_present(page, column, from, rows));
     page->count = page->values.rows;
     count_rows(page, column, from, rows);

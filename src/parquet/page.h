@@ -90,7 +90,8 @@ struct lx_pq_encoded {
 };
 
 void lx_pq_encoded_free(struct lx_pq_encoded *encoded); /* what it owns */
-LX_MUST_CHECK enum lx_status lx_pq_page_encode(const struct lx_pq_page *page,
+/* May write into the room in front of the page's texts (lx_column_lead). */
+LX_MUST_CHECK enum lx_status lx_pq_page_encode(struct lx_pq_page *page,
                                                const struct lx_pq_page_plan *plan,
                                                struct lx_pq_scratch *scratch,
                                                struct lx_pq_encoded *encoded, struct lx_err *err);

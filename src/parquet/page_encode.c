@@ -232,31 +232,61 @@ static enum lx_status take_statistics(const struct lx_pq_page *page,
     return LX_OK;
 }
 
-/* Header and body into one piece of memory of the right size. */
-static enum lx_status join(const struct lx_pq_page_header *header, const struct lx_buf *first,
-                           size_t first_bytes, const struct lx_buf *second,
+/* Header, levels in front of the values (scratch->body) and packed values into one piece of memory
+ * of the right size. */
+static enum lx_status join(const struct lx_pq_page_header *header, size_t levels,
                            struct lx_pq_scratch *scratch, struct lx_pq_encoded *encoded)
 {
+    const struct lx_buf *packed = &scratch->packed;
     lx_buf_clear(&scratch->header);
     LX_TRY(lx_pq_page_header_write(header, &scratch->header));
     size_t head = scratch->header.len;
-    encoded->size = head + first_bytes + second->len;
+    encoded->size = head + levels + packed->len;
     encoded->bytes = lx_malloc(encoded->size);
     if (encoded->bytes == NULL)
         return LX_E_MEMORY;
     memcpy(encoded->bytes, scratch->header.data, head);
-    if (first_bytes != 0)
-        memcpy(encoded->bytes + head, first->data, first_bytes);
-    if (second->len != 0)
-        memcpy(encoded->bytes + head + first_bytes, second->data, second->len);
+    if (levels != 0)
+        memcpy(encoded->bytes + head, scratch->body.data, levels);
+    if (packed->len != 0)
+        memcpy(encoded->bytes + head + levels, packed->data, packed->len);
     encoded->header_crc = lx_pq_crc32(0, encoded->bytes, head);
     encoded->raw_bytes = head + (size_t)header->raw_bytes;
     return LX_OK;
 }
 
-/* Levels and values into scratch->body. */
-static enum lx_status build_body(const struct lx_pq_page *page, const struct lx_pq_page_plan *plan,
-                                 struct lx_pq_scratch *scratch, struct lx_pq_page_header *header)
+/* What a page holds: `levels` bytes at the start of scratch->body stay as they are (levels of pages
+ * of version 2), `values` are compressed: the rest of scratch->body, or texts where they lie. */
+struct body {
+    size_t levels;
+    const uint8_t *values;
+    size_t value_bytes;
+};
+
+/* DELTA_LENGTH_BYTE_ARRAY without a copy: the lengths go right in front of the page's texts, which
+ * lie one behind the other. Where they do not fit there, all goes into scratch->body. */
+static enum lx_status values_in_place(struct lx_pq_page *page, struct lx_pq_scratch *scratch,
+                                      struct body *body)
+{
+    struct lx_column *values = &page->values;
+    struct lx_buf *out = &scratch->body;
+    size_t start = out->len, first = values->offsets[0];
+    size_t bytes = values->offsets[page->count] - first;
+    LX_TRY(lx_pq_encode_lengths(values->offsets, (size_t)page->count, &scratch->lengths, out));
+    size_t lengths = out->len - start;
+    if (lengths > first)
+        return bytes != 0 ? lx_buf_append(out, values->values + first, bytes) : LX_OK;
+    memcpy(values->values + first - lengths, out->data + start, lengths);
+    out->len = start;
+    body->values = values->values + first - lengths;
+    body->value_bytes = lengths + bytes;
+    return LX_OK;
+}
+
+/* Levels and values. */
+static enum lx_status build_body(struct lx_pq_page *page, const struct lx_pq_page_plan *plan,
+                                 struct lx_pq_scratch *scratch, struct lx_pq_page_header *header,
+                                 struct body *out)
 {
     const struct lx_parquet_leaf *leaf = plan->leaf;
     const struct lx_column *values = &page->values;
@@ -270,42 +300,50 @@ static enum lx_status build_body(const struct lx_pq_page *page, const struct lx_
                          !plan->page_v2, body, &definition_bytes));
     header->repetition_bytes = (int32_t)repetition_bytes;
     header->definition_bytes = (int32_t)definition_bytes;
-    if (plan->encoding == LX_PARQUET_RLE_DICTIONARY)
-        return lx_pq_ids_encode(page->ids, page->count, body);
-    if (page->by_id)
-        LX_TRY(expand(page, plan->dictionary, scratch, &values));
-    return lx_pq_values_encode(plan->encoding, leaf->field->physical, values, page->count,
-                               &scratch->lengths, body);
+    *out = (struct body){.levels = plan->page_v2 ? body->len : 0};
+    if (plan->encoding == LX_PARQUET_RLE_DICTIONARY) {
+        LX_TRY(lx_pq_ids_encode(page->ids, page->count, body));
+    } else if (plan->encoding == LX_PARQUET_DELTA_LENGTH_BYTE_ARRAY && !page->by_id &&
+               page->count != 0 && out->levels == body->len) {
+        LX_TRY(values_in_place(page, scratch, out));
+    } else {
+        if (page->by_id)
+            LX_TRY(expand(page, plan->dictionary, scratch, &values));
+        LX_TRY(lx_pq_values_encode(plan->encoding, leaf->field->physical, values, page->count,
+                                   &scratch->lengths, body));
+    }
+    if (out->values == NULL) {
+        out->values = body->data + out->levels;
+        out->value_bytes = body->len - out->levels;
+    }
+    return LX_OK;
 }
 
-/* Compresses the body into scratch->packed, levels of version 2 left out. *plain_bytes: how many
- * bytes of the body stand in front of that as they are. */
-static enum lx_status pack_body(const struct lx_pq_page_plan *plan, struct lx_pq_scratch *scratch,
-                                struct lx_pq_page_header *header, size_t *plain_bytes,
+/* Compresses the values into scratch->packed. */
+static enum lx_status pack_body(const struct lx_pq_page_plan *plan, const struct body *body,
+                                struct lx_pq_scratch *scratch, struct lx_pq_page_header *header,
                                 struct lx_err *err)
 {
-    const struct lx_buf *body = &scratch->body;
-    size_t levels =
-        plan->page_v2 ? (size_t)header->repetition_bytes + (size_t)header->definition_bytes : 0;
-    lx_buf_clear(&scratch->packed);
+    struct lx_buf *packed = &scratch->packed;
+    lx_buf_clear(packed);
     header->is_compressed = plan->compression.codec != LX_PARQUET_UNCOMPRESSED;
-    LX_TRY(lx_pq_compress(scratch->compressor, &plan->compression, body->data + levels,
-                          body->len - levels, &scratch->packed, err));
-    if (plan->page_v2 && scratch->packed.len >= body->len - levels) {
+    LX_TRY(lx_pq_compress(scratch->compressor, &plan->compression, body->values, body->value_bytes,
+                          packed, err));
+    if (plan->page_v2 && packed->len >= body->value_bytes) {
         /* Version 2 can say that a page is not worth it. */
         header->is_compressed = false;
-        lx_buf_clear(&scratch->packed);
-        LX_TRY(lx_buf_append(&scratch->packed, body->data + levels, body->len - levels));
+        lx_buf_clear(packed);
+        LX_TRY(lx_buf_append(packed, body->values, body->value_bytes));
     }
-    *plain_bytes = levels;
-    if (body->len > LX_PQ_PAGE_MAX || levels + scratch->packed.len > LX_PQ_PAGE_MAX)
+    if (body->levels + body->value_bytes > LX_PQ_PAGE_MAX ||
+        body->levels + packed->len > LX_PQ_PAGE_MAX)
         return LX_E_LIMIT;
-    header->raw_bytes = (int32_t)body->len;
-    header->bytes = (int32_t)(levels + scratch->packed.len);
+    header->raw_bytes = (int32_t)(body->levels + body->value_bytes);
+    header->bytes = (int32_t)(body->levels + packed->len);
     if (!plan->no_crc) {
         header->has_crc = true;
-        header->crc = lx_pq_crc32(lx_pq_crc32(0, body->data, levels), scratch->packed.data,
-                                  scratch->packed.len);
+        header->crc = lx_pq_crc32(lx_pq_crc32(0, scratch->body.data, body->levels), packed->data,
+                                  packed->len);
     }
     return LX_OK;
 }
@@ -323,7 +361,7 @@ static enum lx_status explain(enum lx_status status, const struct lx_pq_page_pla
     return status;
 }
 
-enum lx_status lx_pq_page_encode(const struct lx_pq_page *page, const struct lx_pq_page_plan *plan,
+enum lx_status lx_pq_page_encode(struct lx_pq_page *page, const struct lx_pq_page_plan *plan,
                                  struct lx_pq_scratch *scratch, struct lx_pq_encoded *out,
                                  struct lx_err *err)
 {
@@ -343,11 +381,11 @@ enum lx_status lx_pq_page_encode(const struct lx_pq_page *page, const struct lx_
     };
     const struct lx_parquet_leaf *leaf = plan->leaf;
     enum lx_status status;
-    size_t plain_bytes;
+    struct body body;
     if (page->levels > INT32_MAX)
         return explain(LX_E_LIMIT, plan, page->rows, err);
-    LX_TRY_GOTO(build_body(page, plan, scratch, &header), out);
-    LX_TRY_GOTO(pack_body(plan, scratch, &header, &plain_bytes, err), out);
+    LX_TRY_GOTO(build_body(page, plan, scratch, &header, &body), out);
+    LX_TRY_GOTO(pack_body(plan, &body, scratch, &header, err), out);
     LX_TRY_GOTO(take_statistics(page, plan, scratch, &encoded), out);
     LX_TRY_GOTO(histogram(page->definition, leaf->max_definition, page->levels,
                           leaf->max_definition, &encoded.definition_histogram),
@@ -355,8 +393,7 @@ enum lx_status lx_pq_page_encode(const struct lx_pq_page *page, const struct lx_
     LX_TRY_GOTO(histogram(page->repetition, 0, page->levels, leaf->max_repetition,
                           &encoded.repetition_histogram),
                 out);
-    LX_TRY_GOTO(join(&header, &scratch->body, plain_bytes, &scratch->packed, scratch, &encoded),
-                out);
+    LX_TRY_GOTO(join(&header, body.levels, scratch, &encoded), out);
 out:
     if (status != LX_OK) {
         lx_pq_encoded_free(&encoded);
@@ -377,16 +414,15 @@ enum lx_status lx_pq_dictionary_page_encode(const struct lx_pq_dictionary *dicti
         .type = LX_PQ_DICTIONARY_PAGE, .encoding = LX_PARQUET_PLAIN, .values = (int32_t)count};
     struct lx_pq_page_plan as_v1 = *plan; /* a dictionary page has no version */
     enum lx_status status;
-    size_t plain_bytes;
     as_v1.page_v2 = false;
     lx_buf_clear(&scratch->body);
     LX_TRY_GOTO(lx_buf_reserve(&scratch->body, 1), out);
     LX_TRY_GOTO(lx_pq_values_encode(LX_PARQUET_PLAIN, plan->leaf->field->physical,
                                     &dictionary->values, count, &scratch->lengths, &scratch->body),
                 out);
-    LX_TRY_GOTO(pack_body(&as_v1, scratch, &header, &plain_bytes, err), out);
-    LX_TRY_GOTO(join(&header, &scratch->body, plain_bytes, &scratch->packed, scratch, &encoded),
-                out);
+    const struct body body = {0, scratch->body.data, scratch->body.len};
+    LX_TRY_GOTO(pack_body(&as_v1, &body, scratch, &header, err), out);
+    LX_TRY_GOTO(join(&header, 0, scratch, &encoded), out);
 out:
     if (status != LX_OK) {
         lx_pq_encoded_free(&encoded);

@@ -89,6 +89,8 @@ static inline struct text_key text_key(struct lx_str text)
     return key;
 }
 
+#define AHEAD 16 /* texts, whose beginnings are fetched before they are asked for */
+
 static inline bool key_below(struct text_key a, struct text_key b)
 {
     return a.first != b.first ? a.first < b.first : a.second < b.second;
@@ -101,6 +103,8 @@ static void others(enum lx_pq_order order, const struct lx_column *column, int64
     bool keyed = order == LX_PQ_ORDER_BYTES;
     struct text_key min_key = text_key(min), max_key = min_key;
     for (int64_t i = 1; i < count; i++) {
+        if (column->values != NULL && column->shape == LX_COLUMN_BYTES && i + AHEAD < count)
+            __builtin_prefetch(column->values + column->offsets[i + AHEAD]);
         struct lx_str value = lx_column_value(column, i);
         struct text_key key = text_key(value);
         if (keyed && key_below(min_key, key) && key_below(key, max_key))

@@ -9,6 +9,9 @@
 #include "base/alloc.h"
 #include "pq_support.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static const struct lx_parquet_field types[] = {
     {.name = "bool", .physical = LX_PARQUET_BOOLEAN},
     {.name = "int32", .physical = LX_PARQUET_INT32},
@@ -169,6 +172,49 @@ static void test_large_pages(void **state)
     page_rows = 300;
 }
 
+/* Lengths of texts go in front of them where there is room for that, which depends on the slices:
+ * the file does not. */
+static void test_text_slices(void **state)
+{
+    (void)state;
+    enum { ROWS = 20000 };
+    static const int64_t slices[] = {1, 40, 700, 5000, ROWS};
+    const struct lx_parquet_field *string = NULL;
+    struct lx_err err = LX_ERR_INIT;
+    for (size_t i = 0; i < TYPES; i++)
+        string = strcmp(types[i].name, "string") == 0 ? &types[i] : string;
+    for (unsigned share = 0; share <= 30; share += 30)
+        for (int p = 0; p < PATTERN_LONG; p++)
+            for (int v2 = 0; v2 < 2; v2++) {
+                struct rng rng = {(uint64_t)p + share};
+                struct lx_column column;
+                const struct lx_column *given = &column;
+                struct lx_parquet_field field = *string;
+                struct lx_parquet_column_options how = {
+                    .encoding = LX_PARQUET_DELTA_LENGTH_BYTE_ARRAY, .bloom = true};
+                struct lx_parquet_writer_options options = {
+                    .page_v2 = v2, .page_bytes = 200000, .columns = &how};
+                struct memory_file first;
+                field.repetition = share != 0 ? LX_PARQUET_OPTIONAL : LX_PARQUET_REQUIRED;
+                make_column(&column, &field, (enum pattern)p, share, ROWS, &rng);
+                memory_file_init(&first);
+                for (size_t i = 0; i < sizeof slices / sizeof slices[0]; i++) {
+                    struct memory_file file;
+                    memory_file_init(&file);
+                    write_file(i == 0 ? &first : &file, &field, 1, &options, NULL, &given, ROWS,
+                               slices[i]);
+                    if (i != 0) {
+                        assert_int_equal(file.bytes.len, first.bytes.len);
+                        assert_memory_equal(file.bytes.data, first.bytes.data, first.bytes.len);
+                    }
+                    memory_file_free(&file);
+                }
+                assert_true(check_file(&first, &given, 1, ROWS, 217, false, NULL, &err));
+                memory_file_free(&first);
+                lx_column_free(&column);
+            }
+}
+
 /* Pages are encoded in rounds while rows go on: the file is the same whatever the threads and the
  * slices, also where a column begins with pages of nothing but NULLs. */
 static void test_threads(void **state)
@@ -283,13 +329,78 @@ static void test_choices(void **state)
             lx_column_free(&columns[p][i]);
 }
 
+/* What the only column chunk of rows that are made here has become. */
+static struct lx_parquet_chunk written(const struct lx_parquet_field *field,
+                                       const struct lx_column *column)
+{
+    struct lx_parquet_writer *writer;
+    const struct lx_parquet_file_info *info;
+    struct lx_err err = LX_ERR_INIT;
+    struct memory_file file;
+    memory_file_init(&file);
+    struct lx_parquet_sink sink = memory_sink(&file);
+    struct lx_parquet_writer_options options = {.page_v2 = true};
+    assert_int_equal(lx_parquet_writer_create(field, 1, &options, &sink, NULL, &writer, &err),
+                     LX_OK);
+    assert_int_equal(lx_parquet_writer_append(writer, &column, 0, column->rows, &err), LX_OK);
+    assert_int_equal(lx_parquet_writer_finish(writer, &info, &err), LX_OK);
+    lx_parquet_writer_destroy(writer);
+    assert_true(check_file(&file, &column, 1, column->rows, 217, false, NULL, &err));
+    struct lx_parquet_reader *reader;
+    struct lx_parquet_source source = memory_source(&file);
+    assert_int_equal(lx_parquet_reader_open(&source, NULL, &reader, &err), LX_OK);
+    struct lx_parquet_chunk chunk = lx_parquet_reader_metadata(reader)->row_groups[0].chunks[0];
+    lx_parquet_reader_close(reader);
+    memory_file_free(&file);
+    return chunk;
+}
+
+/* Sorted keys are long runs: their dictionary costs the writer next to nothing, and is what readers
+ * are fastest at. */
+static void test_runs_are_numbered(void **state)
+{
+    (void)state;
+    const struct lx_parquet_field field = {.name = "key", .physical = LX_PARQUET_BYTE_ARRAY};
+    struct lx_column column;
+    lx_column_init(&column, LX_COLUMN_BYTES, 0);
+    for (int i = 0; i < 100000; i++) {
+        char text[32];
+        int size = snprintf(text, sizeof text, "project-%05d", i / 9000);
+        assert_int_equal(lx_column_append(&column, text, (size_t)size), LX_OK);
+    }
+    struct lx_parquet_chunk chunk = written(&field, &column);
+    assert_true((chunk.encodings >> LX_PARQUET_RLE_DICTIONARY & 1) != 0);
+    assert_true((chunk.encodings >> LX_PARQUET_DELTA_BYTE_ARRAY & 1) == 0);
+    assert_true(chunk.bytes < 1000);
+    lx_column_free(&column);
+}
+
+/* The first values are all the same, as nothing that compresses: those behind them do. */
+static void test_few_bytes_decide_nothing(void **state)
+{
+    (void)state;
+    const struct lx_parquet_field field = {.name = "cost", .physical = LX_PARQUET_DOUBLE};
+    struct lx_column column;
+    struct rng rng = {3};
+    lx_column_init(&column, LX_COLUMN_FIXED, 8);
+    for (int i = 0; i < 120000; i++) {
+        double value = i < 40000 || rng_below(&rng, 8) != 0 ? 0 : (double)rng_below(&rng, 500);
+        assert_int_equal(lx_column_append(&column, &value, sizeof value), LX_OK);
+    }
+    struct lx_parquet_chunk chunk = written(&field, &column);
+    assert_int_equal(chunk.codec, LX_PARQUET_ZSTD);
+    assert_true(chunk.bytes < chunk.raw_bytes / 2);
+    lx_column_free(&column);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_few_rows),    cmocka_unit_test(test_long_texts),
-        cmocka_unit_test(test_dict_input),  cmocka_unit_test(test_matrix),
-        cmocka_unit_test(test_large_pages), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_few_rows),          cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_dict_input),        cmocka_unit_test(test_matrix),
+        cmocka_unit_test(test_large_pages),       cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_choices),           cmocka_unit_test(test_text_slices),
+        cmocka_unit_test(test_runs_are_numbered), cmocka_unit_test(test_few_bytes_decide_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
