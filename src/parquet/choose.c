@@ -9,7 +9,7 @@
 
 #define SAMPLE_VALUES 32768                /* of the first trial: enough for numbers */
 #define SAMPLE_BYTES ((size_t)1024 * 1024) /* of the first trial: texts */
-#define UNSURE_BYTES (64 * 1024)           /* of a sample that do not shrink: pages to come might */
+#define UNSURE_BYTES 4096 /* of an encoded sample: too few to show what others are like */
 #define MAX_LEVELS 5
 #define MAX_CANDIDATES 4
 
@@ -24,7 +24,8 @@ static double price_of(enum lx_parquet_effort effort)
     return 0.006;
 }
 
-/* Nanoseconds a value and a plain byte. */
+/* Nanoseconds a value and a plain byte. (DELTA_LENGTH_BYTE_ARRAY: mostly without a copy,
+ * page_encode.c) */
 static double encoding_time(enum lx_parquet_encoding encoding, double values, double bytes)
 {
     switch (encoding) {
@@ -134,7 +135,7 @@ struct candidate {
     enum lx_parquet_encoding encoding;
     size_t way; /* of trial->ways */
     double cost;
-    double raw; /* bytes that were compressed */
+    double raw; /* bytes of the encoded sample, a dictionary page apart */
 };
 
 struct trial {
@@ -184,14 +185,15 @@ static enum lx_status packed_size(struct trial *trial, const struct lx_pq_compre
     return LX_OK;
 }
 
-/* How to compress what was chosen. A few bytes say nothing of the pages to come, and pages of
- * version 2 that do not shrink stay as they are anyhow: only much that did not shrink is not tried
- * again. */
-static struct lx_pq_compression compression_of(const struct trial *trial,
+/* How to compress what was chosen. A sample that takes a few bytes (values that are all the same)
+ * shows that nothing is to be gained by it, not that others will not gain: where more are to come,
+ * they are compressed. What that costs, should it be in vain, is some bytes a page. */
+static struct lx_pq_compression compression_of(const struct trial *trial, int64_t sample,
                                                const struct candidate *chosen)
 {
     const struct step *way = &trial->ways[chosen->way];
-    bool unsure = way->how.codec == LX_PARQUET_UNCOMPRESSED && chosen->raw < UNSURE_BYTES;
+    bool unsure = way->how.codec == LX_PARQUET_UNCOMPRESSED && chosen->raw < UNSURE_BYTES &&
+                  trial->question->expected_values > sample;
     return unsure && trial->way_count > 1 ? trial->ways[1].how : way->how;
 }
 
@@ -436,12 +438,12 @@ static enum lx_status choose(struct trial *trial, const struct lx_pq_page *page,
     }
     *choice = (struct lx_pq_choice){.encoding = first.encoding,
                                     .fallback = first.encoding,
-                                    .compression = compression_of(trial, &first),
+                                    .compression = compression_of(trial, sample, &first),
                                     .rough = refinable && later};
     if (dictionary_wins) {
         choice->encoding = LX_PARQUET_RLE_DICTIONARY;
         if (dictionary.cost < INFINITY)
-            choice->compression = compression_of(trial, &dictionary);
+            choice->compression = compression_of(trial, sample, &dictionary);
     }
     return LX_OK;
 }

@@ -1,6 +1,7 @@
 #include "parquet/page.h"
 
 #include "base/alloc.h"
+#include "base/limits.h"
 
 #include <assert.h>
 
@@ -184,8 +185,9 @@ static enum lx_status leave_lead(struct lx_pq_page *page, const struct lx_column
 {
     if (column->shape != LX_COLUMN_BYTES || page->values.rows != 0)
         return LX_OK;
-    size_t lead = (column->offsets[from + rows] - column->offsets[from]) / LEAD_SHARE;
-    if (lead < LEAD_LEAST)
+    size_t bytes = column->offsets[from + rows] - column->offsets[from];
+    size_t lead = bytes / LEAD_SHARE;
+    if (lead < LEAD_LEAST || bytes > LX_MAX_COLUMN_HEAP / 2) /* huge ones need all there is */
         return LX_OK;
     return lx_column_lead(&page->values, (uint32_t)(lead < LEAD_MOST ? lead : LEAD_MOST));
 }

@@ -339,7 +339,7 @@ static struct lx_parquet_chunk written(const struct lx_parquet_field *field,
     struct memory_file file;
     memory_file_init(&file);
     struct lx_parquet_sink sink = memory_sink(&file);
-    struct lx_parquet_writer_options options = {.page_v2 = true};
+    struct lx_parquet_writer_options options = {0};
     assert_int_equal(lx_parquet_writer_create(field, 1, &options, &sink, NULL, &writer, &err),
                      LX_OK);
     assert_int_equal(lx_parquet_writer_append(writer, &column, 0, column->rows, &err), LX_OK);
@@ -390,6 +390,20 @@ static void test_few_bytes_decide_nothing(void **state)
     struct lx_parquet_chunk chunk = written(&field, &column);
     assert_int_equal(chunk.codec, LX_PARQUET_ZSTD);
     assert_true(chunk.bytes < chunk.raw_bytes / 2);
+    lx_column_free(&column);
+    /* Nothing is to come behind a single row. */
+    lx_column_init(&column, LX_COLUMN_FIXED, 8);
+    assert_int_equal(lx_column_append(&column, &(double){1.5}, sizeof(double)), LX_OK);
+    assert_int_equal(written(&field, &column).codec, LX_PARQUET_UNCOMPRESSED);
+    lx_column_free(&column);
+    /* Much that does not shrink shows that the rest will not. */
+    lx_column_init(&column, LX_COLUMN_FIXED, 8);
+    for (int i = 0; i < 120000; i++) {
+        uint64_t bits = rng_next(&rng) >> 12 | (uint64_t)0x3ff << 52;
+        assert_int_equal(lx_column_append(&column, &bits, sizeof bits), LX_OK);
+    }
+    const struct lx_parquet_field plain = {.name = "noise", .physical = LX_PARQUET_INT64};
+    assert_int_equal(written(&plain, &column).codec, LX_PARQUET_UNCOMPRESSED);
     lx_column_free(&column);
 }
 
