@@ -99,8 +99,45 @@ static int64_t slice_rows(int64_t rows)
     return (rows + count - 1) / count;
 }
 
-/* Cuts what is new of a part into slices: at months, and where one would be too long, at the
- * nearest day. */
+static bool is_before(const struct lx_hot_part *part, size_t day, int64_t cutoff)
+{
+    return day < part->day_count && part->days[day].day * LX_DAY_SECONDS < cutoff;
+}
+
+/* Rows of the month that begins with this day, those `held` left out. */
+static int64_t rows_of_month(const struct lx_hot_part *part, size_t day, int64_t cutoff,
+                             int64_t held)
+{
+    int64_t month = month_of_day(part->days[day].day), rows = 0;
+    for (; is_before(part, day, cutoff) && month_of_day(part->days[day].day) == month; day++)
+        rows += part->days[day].rows;
+    return rows > held ? rows - held : 0;
+}
+
+/* A month's share of a part, and where its slices end: each at the day nearest to its share of the
+ * month, so that what days are off does not add up to one more slice. */
+struct cutter {
+    int64_t month, rows, done; /* of the month; of them before the day */
+    int64_t slices, slice;     /* 1 … slices: the one that is being filled */
+};
+
+static void begin_month(struct cutter *cutter, int64_t month, int64_t rows, int64_t most)
+{
+    int64_t slices = (rows + most / 2) / most;
+    *cutter = (struct cutter){
+        .month = month, .rows = rows, .slices = slices > 1 ? slices : 1, .slice = 1};
+}
+
+/* Is a slice to end before a day of so many rows? */
+static bool cuts_before(struct cutter *cutter, int64_t rows)
+{
+    if ((cutter->done + rows / 2) * cutter->slices <= cutter->slice * cutter->rows)
+        return false;
+    cutter->slice = (cutter->done * cutter->slices + cutter->rows / 2) / cutter->rows + 1;
+    return true;
+}
+
+/* Cuts what is new of a part into slices: at months, and where one would be too long, at days. */
 static enum lx_status slice_part(struct maker *m, const struct view *view, struct lx_err *err)
 {
     const struct lx_hot_part *part = view->part;
@@ -111,26 +148,31 @@ static enum lx_status slice_part(struct maker *m, const struct view *view, struc
     m->plan->part_count++;
     int64_t most = slice_rows(left);
     struct lx_slice slice = {.part = part, .from = view->held_to, .alone = left > most};
-    int64_t month = INT64_MIN, held = view->held_rows;
-    for (size_t i = 0; i < part->day_count && part->days[i].day * LX_DAY_SECONDS < cutoff; i++) {
-        int64_t rows = part->days[i].rows;
-        int64_t skip = rows < held ? rows : held; /* the held rows are the earliest */
+    struct cutter cutter = {.month = INT64_MIN};
+    int64_t held = view->held_rows; /* the earliest rows */
+    for (size_t i = 0; is_before(part, i, cutoff); i++) {
+        int64_t month = month_of_day(part->days[i].day), rows = part->days[i].rows;
+        int64_t skip = rows < held ? rows : held, before = cutter.month;
+        bool new_month = month != before;
+        if (rows == skip) {
+            held -= skip;
+            continue;
+        }
+        if (new_month)
+            begin_month(&cutter, month, rows_of_month(part, i, cutoff, held), most);
         held -= skip;
         rows -= skip;
-        if (rows == 0)
-            continue;
-        int64_t this_month = month_of_day(part->days[i].day);
-        if (slice.rows > 0 && (this_month != month || slice.rows + rows / 2 > most)) {
+        if (slice.rows > 0 && (new_month || cuts_before(&cutter, rows))) {
             slice.to = part->days[i].day * LX_DAY_SECONDS;
-            LX_TRY(add_slice(m, &slice, month, err));
+            LX_TRY(add_slice(m, &slice, before, err));
             slice.from = slice.to;
             slice.rows = 0;
         }
-        month = this_month;
+        cutter.done += rows;
         slice.rows += rows;
     }
     slice.to = cutoff;
-    return slice.rows > 0 ? add_slice(m, &slice, month, err) : LX_OK;
+    return slice.rows > 0 ? add_slice(m, &slice, cutter.month, err) : LX_OK;
 }
 
 /* -- batches ------------------------------------------------------------------------------- */
