@@ -64,6 +64,7 @@ lx_pq_chunk_open(struct lx_pq_chunk_reader *reader, const struct lx_pq_chunk_set
     reader->page_spent = true;
     reader->has_dictionary = false;
     reader->out_from = reader->out_rows = reader->out_levels = 0;
+    reader->lent = NULL;
     return LX_OK;
 }
 
@@ -155,8 +156,14 @@ static enum lx_status decode_dense(struct lx_pq_chunk_reader *reader, size_t cou
         *done = 0;
         return LX_OK;
     }
-    LX_TRY(lx_pq_decode_texts(&reader->decoder, reader->setting.budget, out, count, most - used,
-                              done));
+    struct lx_pq_decoder *decoder = &reader->decoder;
+    if (lx_pq_decoder_lends(decoder) && (used == 0 || reader->lent != NULL)) {
+        if (reader->lent == NULL)
+            reader->lent = decoder->bytes.pos;
+        LX_TRY(lx_pq_lend_texts(decoder, reader->setting.budget, out, count, most - used, done));
+    } else {
+        LX_TRY(lx_pq_decode_texts(decoder, reader->setting.budget, out, count, most - used, done));
+    }
     out->rows -= (int64_t)*done; /* the caller counts, as for the other shapes */
     return LX_OK;
 }
@@ -272,6 +279,8 @@ static enum lx_status read_flat(struct lx_pq_chunk_reader *reader, int64_t rows,
             return broken(reader, status, err);
         if (done == 0)
             return LX_OK; /* long texts: enough for this batch */
+        if (reader->lent != NULL && reader->page_left == 0)
+            return LX_OK; /* the page must stay */
     }
     return LX_OK;
 }
@@ -367,6 +376,7 @@ enum lx_status lx_pq_chunk_read(struct lx_pq_chunk_reader *reader, int64_t rows,
     lx_pq_budget_clear_column(reader->setting.budget, &reader->out);
     reader->out_from = reader->out_rows = reader->out_levels = 0;
     reader->out_is_dict = reader->out_has_nulls = false;
+    reader->lent = NULL;
     return reader->is_flat ? read_flat(reader, rows, err) : read_grouped(reader, rows, err);
 }
 
@@ -417,6 +427,8 @@ void lx_pq_chunk_view(struct lx_pq_chunk_reader *reader, int64_t rows, struct lx
     } else if (out->shape == LX_COLUMN_FIXED) {
         view->values = out->values + from * out->width;
     } else {
+        if (reader->lent != NULL)
+            view->values = (uint8_t *)(uintptr_t)reader->lent; /* nobody writes to a view */
         view->offsets = out->offsets + from;
     }
 }

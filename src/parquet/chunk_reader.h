@@ -56,6 +56,9 @@ struct lx_pq_chunk_reader {
 
     /* Rows decoded and not yet handed out. */
     struct lx_column out; /* FIXED or BYTES */
+    /* Of BYTES: the values are these of the open page, where its encoding has them in a row; it is
+     * the only page of the batch. NULL: the output's own. */
+    const uint8_t *lent;
     struct lx_pq_area out_ids, out_nulls, out_definition, out_repetition;
     bool out_is_dict, out_has_nulls;
     int64_t out_from, out_rows; /* rows [out_from, out_rows) are left */

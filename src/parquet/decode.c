@@ -352,13 +352,14 @@ static bool copy_plain(struct lx_pq_decoder *decoder, size_t count, uint8_t *to,
     return true;
 }
 
+/* `to` NULL: the texts stay where they are. */
 static bool copy_lengths(struct lx_pq_decoder *decoder, size_t count, size_t bytes, uint8_t *to,
                          uint32_t at, uint32_t *offsets)
 {
     const uint8_t *from;
     if (!lx_cursor_bytes(&decoder->bytes, bytes, &from))
         return false;
-    if (bytes != 0)
+    if (to != NULL && bytes != 0)
         memcpy(to, from, bytes);
     for (size_t i = 0; i < count; i++) {
         at += (uint32_t)decoder->lengths[decoder->block_at + i];
@@ -441,6 +442,37 @@ static enum lx_status copy_block(struct lx_pq_decoder *decoder, struct lx_column
     column->rows += (int64_t)count;
     decoder->block_at += count;
     return as_format(ok);
+}
+
+bool lx_pq_decoder_lends(const struct lx_pq_decoder *decoder)
+{
+    return decoder->encoding == LX_PARQUET_DELTA_LENGTH_BYTE_ARRAY;
+}
+
+enum lx_status lx_pq_lend_texts(struct lx_pq_decoder *decoder, struct lx_pq_budget *budget,
+                                struct lx_column *column, size_t count, size_t soft, size_t *done)
+{
+    size_t total = 0, taken = 0;
+    assert(lx_pq_decoder_lends(decoder) && column->shape == LX_COLUMN_BYTES);
+    LX_TRY(lx_pq_budget_rows(budget, column, count));
+    while (taken < count) {
+        size_t n, bytes;
+        uint32_t *offsets = column->offsets + column->rows;
+        LX_TRY(read_ahead(decoder));
+        if (!plan_block(decoder, count - taken, soft > total ? soft - total : 0, taken == 0, &n,
+                        &bytes))
+            return LX_E_FORMAT;
+        if (n == 0)
+            break;
+        if (!copy_lengths(decoder, n, bytes, NULL, offsets[0], offsets + 1))
+            return LX_E_FORMAT;
+        column->rows += (int64_t)n;
+        decoder->block_at += n;
+        taken += n;
+        total += bytes;
+    }
+    *done = taken;
+    return LX_OK;
 }
 
 enum lx_status lx_pq_decode_texts(struct lx_pq_decoder *decoder, struct lx_pq_budget *budget,

@@ -51,6 +51,13 @@ LX_MUST_CHECK enum lx_status lx_pq_decode_texts(struct lx_pq_decoder *decoder,
                                                 struct lx_pq_budget *budget,
                                                 struct lx_column *column, size_t count, size_t soft,
                                                 size_t *done);
+/* Do the page's texts lie one behind the other, as a column has them? Then they need no copy: */
+bool lx_pq_decoder_lends(const struct lx_pq_decoder *decoder);
+/* lx_pq_decode_texts of offsets alone, which go on from the column's last one: the values begin at
+ * what decoder->bytes.pos was before the first call for the column, and stay the page's. */
+LX_MUST_CHECK enum lx_status lx_pq_lend_texts(struct lx_pq_decoder *decoder,
+                                              struct lx_pq_budget *budget, struct lx_column *column,
+                                              size_t count, size_t soft, size_t *done);
 /* All values were read: is nothing left over? `strict`: also in encodings where some writers leave
  * something. */
 bool lx_pq_decoder_is_spent(const struct lx_pq_decoder *decoder, bool strict);
