@@ -124,8 +124,9 @@ struct cutter {
 static void begin_month(struct cutter *cutter, int64_t month, int64_t rows, int64_t most)
 {
     int64_t slices = (rows + most / 2) / most;
+    int64_t least = (rows + LX_SLICE_MOST_ROWS - 1) / LX_SLICE_MOST_ROWS;
     *cutter = (struct cutter){
-        .month = month, .rows = rows, .slices = slices > 1 ? slices : 1, .slice = 1};
+        .month = month, .rows = rows, .slices = slices > least ? slices : least, .slice = 1};
 }
 
 /* Is a slice to end before a day of so many rows? */

@@ -14,9 +14,9 @@
 #define LX_RUN_ENDED_SECONDS 3600 /* how long ended segments are remembered */
 #define LX_RUN_START_JITTER 5     /* seconds: a start of the server is told as now - uptime */
 #define LX_BATCH_ROWS 4000000     /* rows of one batch of several parts */
-/* A part of more rows than one slice may have goes in three to five slices, each a batch: a run
- * that is killed loses at most two of them. Each is a query of its own, which may have to read over
- * the rows of all the others: so there are no more, until they get too large. */
+/* A part of more rows than one slice may have goes in about three to five slices, each a batch: a
+ * run that is killed loses at most two of them. Each is a query of its own, which may have to read
+ * over the rows of all the others: so there are no more, until they get too large. */
 #define LX_SLICE_ROWS 2000000
 #define LX_SLICES_LEAST 3
 #define LX_SLICES_MOST 5

@@ -9,7 +9,7 @@
 #define MAX_DAYS 62
 #define MAY_1 20574 /* 2026-05-01 */
 
-static struct lx_hot_day days[MAX_DAYS]; /* of the only part */
+static struct lx_hot_day days[MAX_DAYS]; /* of the only part, which lists none without rows */
 static size_t day_count;
 static struct lx_plan plan;
 
@@ -25,13 +25,14 @@ static enum lx_status only_part(void *self, struct lx_hot_parts *parts, struct l
     *part = (struct lx_hot_part){.partition = lx_strdup("all"),
                                  .name = lx_strdup("all_1_1_0"),
                                  .min_block = 1,
-                                 .max_block = 1,
-                                 .day_count = day_count};
+                                 .max_block = 1};
     part->days = lx_calloc(day_count, sizeof *part->days);
     assert_non_null(part->days);
-    memcpy(part->days, days, day_count * sizeof *days);
-    for (size_t i = 0; i < day_count; i++)
+    for (size_t i = 0; i < day_count; i++) {
+        if (days[i].rows > 0)
+            part->days[part->day_count++] = days[i];
         part->rows += days[i].rows;
+    }
     return LX_OK;
 }
 
@@ -41,16 +42,16 @@ static void add_days(size_t count, int64_t rows)
         days[day_count] = (struct lx_hot_day){.day = MAY_1 + (int32_t)day_count, .rows = rows};
 }
 
-/* Days of each slice, in text: "10 11 10", "|" between months. All rows are in one of them, once.
- */
-static void assert_slices(const char *expected)
+/* Days of each slice, in text: "10 11 10", "|" between months. All rows of the first `aged` days
+ * are in one of them, once. */
+static void assert_slices_of(size_t aged, const char *expected)
 {
     struct lx_err err = LX_ERR_INIT;
     char text[256] = "";
     int64_t rows = 0, all = 0, day = MAY_1;
     scene.ops.parts = only_part;
     scene_start();
-    scene.run.cutoff = (MAY_1 + (int64_t)day_count) * LX_DAY_SECONDS;
+    scene.run.cutoff = (MAY_1 + (int64_t)aged) * LX_DAY_SECONDS;
     assert_status(lx_plan_make(&scene.run, &plan, &err), LX_OK, &err);
     for (size_t b = 0; b < plan.batch_count; b++) {
         assert_int_equal(plan.batches[b].slice_count, 1);
@@ -71,7 +72,7 @@ static void assert_slices(const char *expected)
         rows += slice->rows;
         day = to;
     }
-    for (size_t i = 0; i < day_count; i++)
+    for (size_t i = 0; i < aged; i++)
         all += days[i].rows;
     assert_int_equal(rows, all);
     assert_int_equal(plan.rows, all);
@@ -79,6 +80,11 @@ static void assert_slices(const char *expected)
     lx_plan_free(&plan);
     scene_end();
     day_count = 0;
+}
+
+static void assert_slices(const char *expected)
+{
+    assert_slices_of(day_count, expected);
 }
 
 /* What the days are off does not add up to one more slice, which would read over all rows again. */
@@ -126,12 +132,32 @@ static void test_heavy_days(void **state)
     assert_slices("1 15 1");
 }
 
+/* Days without rows, at the ends too; and a cutoff within the part. */
+static void test_gaps_and_cutoff(void **state)
+{
+    (void)state;
+    add_days(3, 0);
+    add_days(9, 200000);
+    add_days(10, 0);
+    add_days(6, 200000);
+    add_days(3, 0);
+    assert_slices("8 15 8");
+    add_days(31, 300000);
+    assert_slices_of(20, "7 6 7");
+    add_days(31, 300000);
+    assert_slices_of(1, "1");
+    add_days(5, 0);
+    add_days(26, 300000);
+    assert_slices_of(5, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_of_one_size, scene_setup, scene_abandon),
         cmocka_unit_test_setup_teardown(test_months, scene_setup, scene_abandon),
         cmocka_unit_test_setup_teardown(test_heavy_days, scene_setup, scene_abandon),
+        cmocka_unit_test_setup_teardown(test_gaps_and_cutoff, scene_setup, scene_abandon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
