@@ -56,8 +56,8 @@ struct lx_pq_chunk_reader {
 
     /* Rows decoded and not yet handed out. */
     struct lx_column out; /* FIXED or BYTES */
-    /* Of BYTES: the values are these of the open page, where its encoding has them in a row; it is
-     * the only page of the batch. NULL: the output's own. */
+    /* Of BYTES: the values are these of the open page, where its encoding has them in a row; no
+     * other page of the batch has a byte. NULL: the output's own. */
     const uint8_t *lent;
     struct lx_pq_area out_ids, out_nulls, out_definition, out_repetition;
     bool out_is_dict, out_has_nulls;
@@ -87,7 +87,7 @@ LX_MUST_CHECK enum lx_status lx_pq_chunk_seek(struct lx_pq_chunk_reader *reader,
                                               size_t number, size_t count, struct lx_err *err);
 /* All rows were read: are all pages used up? */
 LX_MUST_CHECK enum lx_status lx_pq_chunk_end(struct lx_pq_chunk_reader *reader, struct lx_err *err);
-/* A view of rows of the output, valid until the next read. */
+/* A view of rows of the output, valid until the next read, seek or end. */
 void lx_pq_chunk_view(struct lx_pq_chunk_reader *reader, int64_t rows, struct lx_column *view);
 
 #endif

@@ -98,11 +98,11 @@ LX_MUST_CHECK enum lx_status lx_parquet_reader_scan(const struct lx_parquet_read
                                                     struct lx_err *err);
 void lx_parquet_scan_free(struct lx_parquet_scan *scan); /* NULL is fine */
 
-/* The next rows, at most max_rows (fewer where they are long), in `columns[leaf_count]`: pointers
- * into the scan, valid until the next call. *rows = 0: the end. A batch never crosses row groups or
- * gaps between ranges. Leaves with max_repetition > 0 or max_definition > 1 hold only their values,
- * without NULLs: lx_parquet_scan_levels tells where they stand. After a failure the scan is of no
- * more use. */
+/* The next rows, at most max_rows (fewer where they are long, or where a page of texts ends), in
+ * `columns[leaf_count]`: pointers into the scan, valid until the next call, not to be written to.
+ * *rows = 0: the end. A batch never crosses row groups or gaps between ranges. Leaves with
+ * max_repetition > 0 or max_definition > 1 hold only their values, without NULLs:
+ * lx_parquet_scan_levels tells where they stand. After a failure the scan is of no more use. */
 LX_MUST_CHECK enum lx_status lx_parquet_scan_next(struct lx_parquet_scan *scan, int64_t max_rows,
                                                   const struct lx_column **columns, int64_t *rows,
                                                   struct lx_err *err);

@@ -249,7 +249,8 @@ static enum lx_status read_step(void *context, size_t index, struct lx_err *err)
     return LX_OK;
 }
 
-/* Decodes as many rows as all columns have: those whose texts are long say how many. */
+/* Decodes as many rows as all columns have: those whose texts are long, or end with a page, say how
+ * many. */
 static enum lx_status read_batch(struct lx_parquet_scan *scan, int64_t most, int64_t *rows,
                                  struct lx_err *err)
 {

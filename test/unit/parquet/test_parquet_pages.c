@@ -196,6 +196,55 @@ static void test_read(void **state)
     check(&chunk, LX_OK, "x|~|y|");
 }
 
+/* Texts of one length, with DELTA_LENGTH_BYTE_ARRAY: "ab" are two of 1. */
+#define TWO(texts) "\x80\1\4\2\2\0\0\0\0\0" texts
+
+/* Such texts stay in their page: no batch goes on behind it, and what was copied stays apart. */
+static void test_lent(void **state)
+{
+    (void)state;
+    const enum lx_parquet_encoding lengths = LX_PARQUET_DELTA_LENGTH_BYTE_ARRAY;
+    struct chunk chunk = chunk_of(LX_PARQUET_BYTE_ARRAY, 8);
+    put_data(&chunk, 2, lengths, SIZED(TWO("ab")));
+    put_data(&chunk, 2, lengths, SIZED(TWO("cd")));
+    put_data(&chunk, 2, LX_PARQUET_PLAIN, SIZED("\1\0\0\0e\1\0\0\0f"));
+    put_data(&chunk, 2, lengths, SIZED(TWO("gh")));
+    check(&chunk, LX_OK, "a|b|c|d|e|f|g|h|");
+
+    /* Behind nothing but NULLs, and behind texts without a byte. */
+    chunk = chunk_of(LX_PARQUET_BYTE_ARRAY, 5);
+    chunk.max_definition = 1;
+    put_data(&chunk, 2, lengths, SIZED("\2\0\0\0\4\0\x80\1\4\0\0"));
+    put_data(&chunk, 3, lengths, SIZED("\2\0\0\0\3\5" TWO("xy")));
+    check(&chunk, LX_OK, "~|~|x|~|y|");
+    chunk = chunk_of(LX_PARQUET_BYTE_ARRAY, 6);
+    put_data(&chunk, 2, LX_PARQUET_PLAIN, SIZED("\0\0\0\0\0\0\0\0"));
+    put_data(&chunk, 2, lengths, SIZED(TWO("ab")));
+    put_data(&chunk, 2, lengths, SIZED("\x80\1\4\2\0\0\0\0\0\0"));
+    check(&chunk, LX_OK, "||a|b|||");
+
+    for (int dictionaries = 0; dictionaries < 2; dictionaries++) {
+        chunk = chunk_of(LX_PARQUET_BYTE_ARRAY, 4);
+        chunk.dictionaries = dictionaries;
+        put_page(&chunk, dictionary_page, SIZED(ABC));
+        put_data(&chunk, 2, LX_PARQUET_RLE_DICTIONARY, SIZED("\2\3\4\0"));
+        put_data(&chunk, 2, lengths, SIZED(TWO("xy")));
+        check(&chunk, LX_OK, "a|b|x|y|");
+    }
+
+    /* A batch of 1000 bytes is enough, wherever it ends in the page. */
+    static char body[11 + 1800], text[3 * 601 + 1];
+    memcpy(body, "\x80\1\4\3\xb0\x09\0\0\0\0\0", 11);
+    for (size_t i = 0; i < 3; i++) {
+        memset(body + 11 + i * 600, 'x' + (int)i, 600);
+        memset(text + i * 601, 'x' + (int)i, 600);
+        text[i * 601 + 600] = '|';
+    }
+    chunk = chunk_of(LX_PARQUET_BYTE_ARRAY, 3);
+    put_data(&chunk, 3, lengths, body, sizeof body);
+    check(&chunk, LX_OK, text);
+}
+
 /* -- what is refused ----------------------------------------------------------------------- */
 
 static void test_headers(void **state)
@@ -661,7 +710,7 @@ int main(void)
         cmocka_unit_test(test_levels),     cmocka_unit_test(test_levels_in_groups),
         cmocka_unit_test(test_values),     cmocka_unit_test(test_prefixes),
         cmocka_unit_test(test_left_over),  cmocka_unit_test(test_rows_missing),
-        cmocka_unit_test(test_compressed),
+        cmocka_unit_test(test_compressed), cmocka_unit_test(test_lent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
