@@ -438,7 +438,8 @@ static size_t largest_group(const struct lx_parquet_file_info *info, size_t scan
 }
 
 /* Memory that the file takes until it is taken in, about: its hashes, and what reading it back
- * takes: a row group as it is stored, of each column a piece, a page and a batch of values. */
+ * takes: a row group as it is stored, of each column a piece, a page and a batch of values, and the
+ * hashes of those. */
 static size_t memory_of(const struct lx_batch_file *file, const struct lx_parquet_file_info *info)
 {
     size_t rows = file->rows > 0 ? file->rows : 1;
@@ -448,6 +449,8 @@ static size_t memory_of(const struct lx_batch_file *file, const struct lx_parque
         all += file->cap * sizeof *file->segment_of;
     all += (size_t)info->bytes <= LX_FILE_SCAN_AT_ONCE ? (size_t)info->bytes
                                                        : largest_group(info, memory);
+    size_t hashes = info->column_count * SCAN_ROWS * sizeof *file->hashes;
+    all += hashes <= lx_file_scan_group_max(memory) ? hashes : 0;
     for (size_t i = 0; i < info->column_count; i++) {
         size_t raw, stored;
         size_t batch =

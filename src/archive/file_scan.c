@@ -28,6 +28,8 @@ struct lx_file_scan {
     size_t leaf_count;
     const struct lx_column **decoded, **arranged;
     uint64_t *hashes;
+    uint64_t *each; /* batch_rows of every column, on the way to them; NULL: one after the other */
+    struct lx_pool *pool;
     int64_t batch_rows;
     bool whole; /* all rows: then the indexes are checked at the end, too */
     /* Bytes from this offset, read ahead: the whole file, a row group or the indexes. Columns are
@@ -167,6 +169,7 @@ void lx_file_scan_close(struct lx_file_scan *scan)
     lx_free(scan->decoded);
     lx_free(scan->arranged);
     lx_free(scan->hashes);
+    lx_free(scan->each);
     drop_ahead(scan);
     pthread_mutex_destroy(&scan->lock);
     lx_free(scan);
@@ -237,6 +240,19 @@ static int64_t batch_rows(const struct lx_parquet_metadata *file, size_t memory)
                                             : LEAST_BATCH_ROWS;
 }
 
+/* Hashes of a batch's columns, computed side by side: of very wide tables they would take more than
+ * their share. */
+static enum lx_status make_room(struct lx_file_scan *scan,
+                                const struct lx_file_scan_options *options, struct lx_err *err)
+{
+    size_t room = scan->schema->field_count * (size_t)scan->batch_rows * sizeof *scan->each;
+    if (options->pool == NULL || room > lx_file_scan_group_max(options->memory_bytes))
+        return LX_OK;
+    scan->each = lx_malloc(room);
+    scan->pool = options->pool;
+    return scan->each != NULL ? LX_OK : lx_err_memory(err);
+}
+
 static enum lx_status open_scan(struct lx_file_scan *scan,
                                 const struct lx_file_scan_options *options, struct lx_err *err)
 {
@@ -258,6 +274,7 @@ static enum lx_status open_scan(struct lx_file_scan *scan,
         (!lx_file_scan_value(scan, "lynex.batch", &batch) || !lx_str_is(batch, options->batch)))
         return lx_err_set(err, LX_E_CONFLICT, "%s is another batch's file", options->key);
     LX_TRY(find_leaves(scan, err));
+    LX_TRY(make_room(scan, options, err));
     LX_TRY(lx_from_file_create(scan->schema, &scan->from, err));
     struct lx_parquet_scan_options how = {
         .leaves = scan->leaves,
@@ -373,6 +390,15 @@ static enum lx_status check_indexes(struct lx_file_scan *scan, struct lx_err *er
     return LX_OK;
 }
 
+static enum lx_status hash_rows(struct lx_file_scan *scan, const struct lx_column *const *sent,
+                                int64_t rows, struct lx_err *err)
+{
+    if (scan->each == NULL)
+        return lx_row_schema_hash_rows(scan->schema, sent, rows, scan->hashes, err);
+    return lx_row_schema_hash_rows_on(scan->pool, scan->schema, sent, rows, scan->each,
+                                      scan->hashes, err);
+}
+
 enum lx_status lx_file_scan_next(struct lx_file_scan *scan, struct lx_file_rows *rows,
                                  struct lx_err *err)
 {
@@ -384,10 +410,10 @@ enum lx_status lx_file_scan_next(struct lx_file_scan *scan, struct lx_file_rows 
         for (size_t i = 0; i <= scan->schema->field_count; i++)
             scan->arranged[i] =
                 scan->output_of[i] != SIZE_MAX ? scan->decoded[scan->output_of[i]] : NULL;
-        status = lx_from_file_convert(scan->from, scan->arranged, count, &sent, err);
+        status = lx_from_file_convert(scan->from, scan->pool, scan->arranged, count, &sent, err);
     }
     if (status == LX_OK && count > 0)
-        status = lx_row_schema_hash_rows(scan->schema, sent, count, scan->hashes, err);
+        status = hash_rows(scan, sent, count, err);
     if (status == LX_OK && count == 0 && scan->whole && !lx_mutant("indexes-unproven"))
         status = check_indexes(scan, err);
     if (status != LX_OK) {

@@ -28,6 +28,7 @@
 
 #include "base/column.h"
 #include "base/err.h"
+#include "base/pool.h"
 #include "clickhouse/clickhouse.h"
 #include "parquet/parquet.h"
 
@@ -132,14 +133,17 @@ int64_t lx_to_file_raw_rows(const struct lx_to_file *to);
  * column that the file does not have (`_lynex_raw`). *sent: field_count columns, valid until the
  * next call and as long as `columns` is; texts and LowCardinality types may come as DICT, all
  * others come plain. JSON text stays text, with its true bytes. LX_E_CORRUPT: a text or number that
- * is no value of its type, with column and row. */
+ * is no value of its type, with column and row. Columns are converted side by side on the pool,
+ * which may be NULL. */
 struct lx_from_file;
 LX_MUST_CHECK enum lx_status lx_from_file_create(const struct lx_row_schema *schema,
                                                  struct lx_from_file **from, struct lx_err *err);
 void lx_from_file_free(struct lx_from_file *from); /* NULL is fine */
-LX_MUST_CHECK enum lx_status
-lx_from_file_convert(struct lx_from_file *from, const struct lx_column *const *columns,
-                     int64_t rows, const struct lx_column *const **sent, struct lx_err *err);
+LX_MUST_CHECK enum lx_status lx_from_file_convert(struct lx_from_file *from, struct lx_pool *pool,
+                                                  const struct lx_column *const *columns,
+                                                  int64_t rows,
+                                                  const struct lx_column *const **sent,
+                                                  struct lx_err *err);
 
 /* hashes[i] = the row hash of row i of `sent` columns. JSON text of arrays, maps and tuples is read
  * for it, value by value. LX_E_CORRUPT: a JSON text that is no value of its type, with column and
@@ -148,6 +152,12 @@ LX_MUST_CHECK enum lx_status lx_row_schema_hash_rows(const struct lx_row_schema 
                                                      const struct lx_column *const *sent,
                                                      int64_t rows, uint64_t *hashes,
                                                      struct lx_err *err);
+/* The same, columns side by side on the pool, for which `each` has room: field_count * rows. */
+LX_MUST_CHECK enum lx_status lx_row_schema_hash_rows_on(struct lx_pool *pool,
+                                                        const struct lx_row_schema *schema,
+                                                        const struct lx_column *const *sent,
+                                                        int64_t rows, uint64_t *each,
+                                                        uint64_t *hashes, struct lx_err *err);
 LX_MUST_CHECK static inline enum lx_status lx_row_schema_hash(const struct lx_row_schema *schema,
                                                               const struct lx_column *const *sent,
                                                               int64_t rows, uint64_t *hashes)

@@ -378,22 +378,35 @@ static bool has_raw(const struct lx_column *raw, int64_t rows)
     return false;
 }
 
-enum lx_status lx_from_file_convert(struct lx_from_file *from,
+struct converting {
+    struct lx_from_file *from;
+    const struct lx_column *const *columns;
+    int64_t rows;
+};
+
+static enum lx_status convert_field(void *context, size_t index, struct lx_err *err)
+{
+    const struct converting *c = context;
+    const struct lx_field *field = &c->from->schema->fields[index];
+    int64_t bad_row = 0;
+    enum lx_status status = c->columns[index]->rows == c->rows
+                                ? convert(c->from, index, c->columns[index], &bad_row)
+                                : LX_E_CORRUPT;
+    if (status == LX_OK)
+        return LX_OK;
+    return lx_err_set(err, status, "column %s, row %lld of the batch: no value of the type %s",
+                      field->name, (long long)bad_row, field->type.text);
+}
+
+enum lx_status lx_from_file_convert(struct lx_from_file *from, struct lx_pool *pool,
                                     const struct lx_column *const *columns, int64_t rows,
                                     const struct lx_column *const **sent, struct lx_err *err)
 {
     size_t count = from->schema->field_count;
     const struct lx_column *raw = columns[count];
+    struct converting converting = {from, columns, rows};
     int64_t bad_row = 0;
-    for (size_t f = 0; f < count; f++) {
-        enum lx_status status =
-            columns[f]->rows == rows ? convert(from, f, columns[f], &bad_row) : LX_E_CORRUPT;
-        if (status != LX_OK)
-            return lx_err_set(err, status,
-                              "column %s, row %lld of the batch: no value of the type %s",
-                              from->schema->fields[f].name, (long long)bad_row,
-                              from->schema->fields[f].type.text);
-    }
+    LX_TRY(lx_pool_for(pool, count, convert_field, &converting, err));
     if (has_raw(raw, rows)) {
         enum lx_status status = patch_all(from, raw, rows, &bad_row);
         if (status != LX_OK)

@@ -32,23 +32,66 @@ static enum lx_status chain_values(const struct lx_field *field, const struct lx
     return status;
 }
 
+static enum lx_status unhashable(const struct lx_field *field, enum lx_status status,
+                                 struct lx_err *err)
+{
+    if (status == LX_OK)
+        return LX_OK;
+    return lx_err_set(err, status, "column %s cannot be hashed: %s", field->name,
+                      lx_status_text(status));
+}
+
+/* `each`: the hashes of every column that has no JSON text, one behind the other; NULL: they are
+ * computed here. */
+static enum lx_status chain_columns(const struct lx_row_schema *schema,
+                                    const struct lx_column *const *sent, int64_t rows,
+                                    const uint64_t *each, uint64_t *hashes, struct lx_err *err)
+{
+    for (size_t i = 0; i < schema->field_count; i++) {
+        const struct lx_field *field = &schema->fields[i];
+        if (field->value != NULL) {
+            LX_TRY(chain_values(field, sent[i], rows, i > 0, hashes, err));
+            continue;
+        }
+        const struct lx_ch_hash_input input = {&field->sent, sent[i],
+                                               each != NULL ? each + i * (size_t)rows : NULL};
+        LX_TRY(unhashable(field, lx_ch_hash_chain(&input, 1, rows, i > 0, hashes), err));
+    }
+    return LX_OK;
+}
+
 enum lx_status lx_row_schema_hash_rows(const struct lx_row_schema *schema,
                                        const struct lx_column *const *sent, int64_t rows,
                                        uint64_t *hashes, struct lx_err *err)
 {
-    bool begun = false;
-    for (size_t i = 0; i < schema->field_count; i++) {
-        const struct lx_field *field = &schema->fields[i];
-        if (field->value != NULL) {
-            LX_TRY(chain_values(field, sent[i], rows, begun, hashes, err));
-        } else {
-            const struct lx_ch_hash_input input = {&field->sent, sent[i], NULL};
-            enum lx_status status = lx_ch_hash_chain(&input, 1, rows, begun, hashes);
-            if (status != LX_OK)
-                return lx_err_set(err, status, "column %s cannot be hashed: %s", field->name,
-                                  lx_status_text(status));
-        }
-        begun = true;
-    }
-    return LX_OK;
+    return chain_columns(schema, sent, rows, NULL, hashes, err);
+}
+
+/* -- columns side by side ------------------------------------------------------------------ */
+
+struct spread {
+    const struct lx_row_schema *schema;
+    const struct lx_column *const *sent;
+    int64_t rows;
+    uint64_t *each;
+};
+
+static enum lx_status hash_field(void *context, size_t index, struct lx_err *err)
+{
+    const struct spread *s = context;
+    const struct lx_field *field = &s->schema->fields[index];
+    const struct lx_ch_hash_input input = {&field->sent, s->sent[index], NULL};
+    if (field->value != NULL)
+        return LX_OK;
+    uint64_t *hashes = s->each + index * (size_t)s->rows;
+    return unhashable(field, lx_ch_hash_chain(&input, 1, s->rows, false, hashes), err);
+}
+
+enum lx_status lx_row_schema_hash_rows_on(struct lx_pool *pool, const struct lx_row_schema *schema,
+                                          const struct lx_column *const *sent, int64_t rows,
+                                          uint64_t *each, uint64_t *hashes, struct lx_err *err)
+{
+    struct spread spread = {schema, sent, rows, each};
+    LX_TRY(lx_pool_for(pool, schema->field_count, hash_field, &spread, err));
+    return chain_columns(schema, sent, rows, each, hashes, err);
 }

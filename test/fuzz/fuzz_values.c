@@ -93,7 +93,7 @@ static void there_and_back(const struct lx_row_schema *schema, const struct lx_c
     const struct lx_column *columns[] = {file, raw}, *const * sent, *const * again;
     uint64_t hashes[ROWS];
     require(lx_from_file_create(schema, &from, &err) == LX_OK, err.text);
-    enum lx_status status = lx_from_file_convert(from, columns, ROWS, &sent, &err);
+    enum lx_status status = lx_from_file_convert(from, NULL, columns, ROWS, &sent, &err);
     require_words(status, &err);
     if (status == LX_OK) {
         require_words(lx_row_schema_hash_rows(schema, sent, ROWS, hashes, &err), &err);

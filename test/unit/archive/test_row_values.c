@@ -128,7 +128,7 @@ static void there_and_back(const struct value_case *c, const struct lx_column *s
         assert_int_equal(lx_to_file_raw_rows(to), 0);
         assert_int_equal(columns[0]->rows, sent->rows);
         assert_int_equal(columns[1]->rows, sent->rows);
-        if (lx_from_file_convert(from, columns, sent->rows, &again, &err) != LX_OK)
+        if (lx_from_file_convert(from, NULL, columns, sent->rows, &again, &err) != LX_OK)
             fail_msg("%s", err.text);
         assert_int_equal(again[0]->rows, sent->rows);
         for (int64_t row = 0; row < sent->rows; row++) {
@@ -196,7 +196,7 @@ static void test_dictionaries_of_files(void **state)
         make_dict(&dict, &plain);
         const struct lx_column *columns[] = {&dict, NULL}, *const * again;
         assert_int_equal(lx_from_file_create(schema, &from, &err), LX_OK);
-        if (lx_from_file_convert(from, columns, 3, &again, &err) != LX_OK)
+        if (lx_from_file_convert(from, NULL, columns, 3, &again, &err) != LX_OK)
             fail_msg("%s", err.text);
         assert_true(lx_column_is_null(again[0], 0));
         for (int64_t row = 1; row < 3; row++)
@@ -292,13 +292,14 @@ static void test_damaged_files(void **state)
         for (int by_index = 0; by_index < 2; by_index++) {
             columns[0] = by_index != 0 ? &dict : &plain;
             lx_err_clear(&err);
-            if (lx_from_file_convert(from, columns, columns[0]->rows, &again, &err) != LX_E_CORRUPT)
+            if (lx_from_file_convert(from, NULL, columns, columns[0]->rows, &again, &err) !=
+                LX_E_CORRUPT)
                 fail_msg("%s: %s is taken", c->type, c->file);
             assert_string_equal(err.text, expected);
         }
         dict.dict = NULL;
-        assert_int_equal(lx_from_file_convert(from, columns, 3, &again, &err), LX_E_CORRUPT);
-        assert_int_equal(lx_from_file_convert(from, columns, 2, &again, &err), LX_E_CORRUPT);
+        assert_int_equal(lx_from_file_convert(from, NULL, columns, 3, &again, &err), LX_E_CORRUPT);
+        assert_int_equal(lx_from_file_convert(from, NULL, columns, 2, &again, &err), LX_E_CORRUPT);
         lx_from_file_free(from);
         lx_column_free(&plain);
         lx_row_schema_free(schema);
@@ -414,7 +415,7 @@ static void test_true_bytes(void **state)
             if (raw[i] != NULL && (safe || i == 2))
                 assert_true(lx_str_is(lx_column_value(columns[3], i), raw[i]));
         }
-        assert_int_equal(lx_from_file_convert(from, columns, ROWS, &again, &err), LX_OK);
+        assert_int_equal(lx_from_file_convert(from, NULL, columns, ROWS, &again, &err), LX_OK);
         expect_texts(again);
     }
     lx_to_file_free(to);
@@ -456,7 +457,7 @@ static void test_damaged_raw(void **state)
     const struct lx_column *columns[] = {&n, &j, &raw}, *const * again;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         make(&raw, 0, texts[i], strlen(texts[i]), true);
-        if (lx_from_file_convert(from, columns, 2, &again, &err) != LX_E_CORRUPT)
+        if (lx_from_file_convert(from, NULL, columns, 2, &again, &err) != LX_E_CORRUPT)
             fail_msg("%s is taken", texts[i]);
         assert_string_equal(err.text,
                             "column _lynex_raw, row 0 of the batch: not what was written");
@@ -468,7 +469,7 @@ static void test_damaged_raw(void **state)
     lx_column_init(&raw, LX_COLUMN_BYTES, 0);
     assert_int_equal(lx_column_append_null(&raw), LX_OK);
     assert_int_equal(lx_column_append(&raw, "{\"j\":\"/w==\"}", 12), LX_OK);
-    assert_int_equal(lx_from_file_convert(from, columns, 2, &again, &err), LX_E_CORRUPT);
+    assert_int_equal(lx_from_file_convert(from, NULL, columns, 2, &again, &err), LX_E_CORRUPT);
     assert_says(err.text, "column _lynex_raw, row 1 of the batch");
     lx_column_free(&raw);
     lx_column_free(&n);
@@ -546,7 +547,7 @@ static enum lx_status whole_way(struct lx_err *said)
     if (status == LX_OK)
         status = lx_to_file_convert(to, under_test_columns, under_test_rows, &columns, said);
     if (status == LX_OK)
-        status = lx_from_file_convert(from, columns, under_test_rows, &again, said);
+        status = lx_from_file_convert(from, NULL, columns, under_test_rows, &again, said);
     if (status == LX_OK)
         status = lx_row_schema_hash_rows(under_test, again, under_test_rows, hashes, said);
     lx_to_file_free(to);
