@@ -450,7 +450,8 @@ static size_t memory_of(const struct lx_batch_file *file, const struct lx_parque
     all += (size_t)info->bytes <= LX_FILE_SCAN_AT_ONCE ? (size_t)info->bytes
                                                        : largest_group(info, memory);
     size_t hashes = info->column_count * SCAN_ROWS * sizeof *file->hashes;
-    all += hashes <= lx_file_scan_group_max(memory) ? hashes : 0;
+    size_t most = lx_file_scan_group_max(memory);
+    all += hashes < most ? hashes : most;
     for (size_t i = 0; i < info->column_count; i++) {
         size_t raw, stored;
         size_t batch =

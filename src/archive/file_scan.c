@@ -7,8 +7,9 @@
 
 #define BATCH_ROWS 16384
 #define LEAST_BATCH_ROWS 256
-/* All columns have a piece of the file and a batch of values in memory at once: each of the two may
- * take one part in so many of what a scan may, so that wide tables are read in smaller ones. */
+/* All columns have a piece of the file, a batch of values and its hashes in memory at once: each of
+ * the three may take one part in so many of what a scan may, so that wide tables are read in
+ * smaller ones, and hashed one column after the other. */
 #define PIECES_SHARE 8
 #define LARGEST_PIECE LX_MIB
 #define LEAST_PIECE (64 * LX_KIB)
@@ -245,11 +246,13 @@ static int64_t batch_rows(const struct lx_parquet_metadata *file, size_t memory)
 static enum lx_status make_room(struct lx_file_scan *scan,
                                 const struct lx_file_scan_options *options, struct lx_err *err)
 {
-    size_t room = scan->schema->field_count * (size_t)scan->batch_rows * sizeof *scan->each;
-    if (options->pool == NULL || room > lx_file_scan_group_max(options->memory_bytes))
+    int64_t rows = options->last > 0 ? options->last - options->first : lx_file_scan_rows(scan);
+    rows = rows < scan->batch_rows ? rows : scan->batch_rows;
+    size_t room = scan->schema->field_count * (size_t)rows * sizeof *scan->each;
+    scan->pool = options->pool;
+    if (lx_pool_is_alone(scan->pool) || room > lx_file_scan_group_max(options->memory_bytes))
         return LX_OK;
     scan->each = lx_malloc(room);
-    scan->pool = options->pool;
     return scan->each != NULL ? LX_OK : lx_err_memory(err);
 }
 

@@ -23,7 +23,7 @@ struct lx_file_scan_options {
     const struct lx_row_schema *schema; /* that the rows were hashed by */
     struct lx_pool *pool;               /* may be NULL */
     size_t memory_bytes; /* of the reader's buffers; 0: its default. A row group that is read at
-                            once, or a small file, is beside them */
+                            once, or a small file, and hashes of columns are beside them */
     const char *batch;   /* whose file it must be: LX_E_CONFLICT; NULL: any */
     /* Rows [first, last) of the file; last = 0: all. */
     int64_t first, last;

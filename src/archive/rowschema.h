@@ -152,7 +152,8 @@ LX_MUST_CHECK enum lx_status lx_row_schema_hash_rows(const struct lx_row_schema 
                                                      const struct lx_column *const *sent,
                                                      int64_t rows, uint64_t *hashes,
                                                      struct lx_err *err);
-/* The same, columns side by side on the pool, for which `each` has room: field_count * rows. */
+/* The same, columns side by side on the pool, but for JSON text. `each`: room for
+ * field_count * rows hashes. */
 LX_MUST_CHECK enum lx_status lx_row_schema_hash_rows_on(struct lx_pool *pool,
                                                         const struct lx_row_schema *schema,
                                                         const struct lx_column *const *sent,

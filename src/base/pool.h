@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct lx_pool;
@@ -20,7 +21,8 @@ typedef enum lx_status (*lx_pool_step)(void *context, size_t index, struct lx_er
 
 LX_MUST_CHECK enum lx_status lx_pool_create(size_t workers, struct lx_pool **pool,
                                             struct lx_err *err);
-void lx_pool_destroy(struct lx_pool *pool); /* waits for its threads; NULL is fine */
+void lx_pool_destroy(struct lx_pool *pool);        /* waits for its threads; NULL is fine */
+bool lx_pool_is_alone(const struct lx_pool *pool); /* NULL, or 0 workers: callers do everything */
 
 /* Runs steps 0 … count - 1. Every step that was started is finished when it returns; after the
  * first failure no new ones start. Returns the failure of the lowest index among those that ran. */

@@ -113,6 +113,19 @@ static void expect_bytes(const struct value_case *c, const struct lx_column *col
                  value.len > 0 ? (unsigned char)value.ptr[0] : 0u);
 }
 
+/* Side by side on a pool, rows hash to what they hash to one column after the other. */
+static struct lx_pool *pool;
+static void hash_both_ways(const struct lx_row_schema *schema, const struct lx_column *const *sent,
+                           int64_t rows)
+{
+    uint64_t one[8], other[8], each[4 * 8];
+    assert_true(rows <= 8 && schema->field_count <= 4);
+    assert_int_equal(lx_row_schema_hash_rows(schema, sent, rows, one, &err), LX_OK);
+    assert_int_equal(lx_row_schema_hash_rows_on(pool, schema, sent, rows, each, other, &err),
+                     LX_OK);
+    assert_memory_equal(one, other, (size_t)rows * sizeof *one);
+}
+
 static void there_and_back(const struct value_case *c, const struct lx_column *sent,
                            struct lx_str mine, struct lx_str theirs)
 {
@@ -128,9 +141,11 @@ static void there_and_back(const struct value_case *c, const struct lx_column *s
         assert_int_equal(lx_to_file_raw_rows(to), 0);
         assert_int_equal(columns[0]->rows, sent->rows);
         assert_int_equal(columns[1]->rows, sent->rows);
-        if (lx_from_file_convert(from, NULL, columns, sent->rows, &again, &err) != LX_OK)
+        if (lx_from_file_convert(from, twice ? pool : NULL, columns, sent->rows, &again, &err) !=
+            LX_OK)
             fail_msg("%s", err.text);
         assert_int_equal(again[0]->rows, sent->rows);
+        hash_both_ways(schema, again, sent->rows);
         for (int64_t row = 0; row < sent->rows; row++) {
             assert_true(lx_column_is_null(columns[1], row));
             if (lx_column_is_null(sent, row)) {
@@ -503,6 +518,7 @@ static void test_hashes(void **state)
     assert_true(hashes[0] == lx_ch_hash_combine(lx_ch_hash_combine(h5, h6), h5));
     assert_true(hashes[1] ==
                 lx_ch_hash_combine(lx_ch_hash_combine(LX_CH_HASH_NULL, h6), LX_CH_HASH_NULL));
+    hash_both_ways(schema, sent, 2);
     struct lx_column bad;
     make(&bad, 0, "[5]", 3, false);
     assert_int_equal(lx_column_append(&bad, "[x]", 3), LX_OK);
@@ -510,10 +526,18 @@ static void test_hashes(void **state)
     assert_int_equal(lx_row_schema_hash_rows(schema, sent, 2, hashes, &err), LX_E_CORRUPT);
     assert_string_equal(err.text, "column u, row 1 of the batch: its JSON text is no value of the "
                                   "type Nullable(Tuple(UInt8)), from byte 2 on");
+    uint64_t each[3 * 2];
+    struct lx_err side_by_side = LX_ERR_INIT;
+    assert_int_equal(lx_row_schema_hash_rows_on(pool, schema, sent, 2, each, hashes, &side_by_side),
+                     LX_E_CORRUPT);
+    assert_string_equal(side_by_side.text, err.text);
     sent[2] = &t;
     n.rows = 1;
     assert_int_equal(lx_row_schema_hash_rows(schema, sent, 2, hashes, &err), LX_E_BUG);
     assert_says(err.text, "column n cannot be hashed: ");
+    assert_int_equal(lx_row_schema_hash_rows_on(pool, schema, sent, 2, each, hashes, &side_by_side),
+                     LX_E_BUG);
+    assert_string_equal(side_by_side.text, err.text);
     lx_column_free(&bad);
     lx_column_free(&t);
     lx_column_free(&n);
@@ -587,6 +611,19 @@ static void test_memory(void **state)
     free_texts(made);
 }
 
+static int make_pool(void **state)
+{
+    (void)state;
+    return lx_pool_create(2, &pool, &err) == LX_OK ? 0 : -1;
+}
+
+static int free_pool(void **state)
+{
+    (void)state;
+    lx_pool_destroy(pool);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -596,5 +633,5 @@ int main(void)
         cmocka_unit_test(test_damaged_raw),  cmocka_unit_test(test_hashes),
         cmocka_unit_test(test_memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_pool, free_pool);
 }
