@@ -141,6 +141,7 @@ class Bench:
 
     def measure(self, action):
         """Wall seconds, CPU seconds of ClickHouse, store and children, and what the action says."""
+        os.sync()  # a small run is not to wait for what a large one before it wrote
         ch, store = cpu_of([self.ch_pid]), cpu_of(self.rgw_pids if self.s3 else [])
         own = resource.getrusage(resource.RUSAGE_CHILDREN)
         start = time.monotonic()
