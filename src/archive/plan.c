@@ -114,11 +114,12 @@ static int64_t rows_of_month(const struct lx_hot_part *part, size_t day, int64_t
     return rows > held ? rows - held : 0;
 }
 
-/* A month's share of a part, and where its slices end: each at the day nearest to its share of the
- * month, so that what days are off does not add up to one more slice. */
+/* A month of a part, and where its slices end: each at the day nearest to a multiple of what one
+ * may have, so that what days are off does not add up to one more slice. */
 struct cutter {
-    int64_t month, rows, done; /* of the month; of them before the day */
-    int64_t slices, slice;     /* 1 … slices: the one that is being filled */
+    int64_t month, done;   /* rows of the month before the day */
+    int64_t most;          /* rows of a slice; the last has 0.5 to 1.5 of it */
+    int64_t slices, slice; /* 1 … slices: the one that is being filled */
 };
 
 static void begin_month(struct cutter *cutter, int64_t month, int64_t rows, int64_t most)
@@ -126,15 +127,16 @@ static void begin_month(struct cutter *cutter, int64_t month, int64_t rows, int6
     int64_t slices = (rows + most / 2) / most;
     int64_t least = (rows + LX_SLICE_MOST_ROWS - 1) / LX_SLICE_MOST_ROWS;
     *cutter = (struct cutter){
-        .month = month, .rows = rows, .slices = slices > least ? slices : least, .slice = 1};
+        .month = month, .most = most, .slices = slices > least ? slices : least, .slice = 1};
 }
 
 /* Is a slice to end before a day of so many rows? */
 static bool cuts_before(struct cutter *cutter, int64_t rows)
 {
-    if ((cutter->done + rows / 2) * cutter->slices <= cutter->slice * cutter->rows)
+    if (cutter->slice == cutter->slices || cutter->done + rows / 2 <= cutter->slice * cutter->most)
         return false;
-    cutter->slice = (cutter->done * cutter->slices + cutter->rows / 2) / cutter->rows + 1;
+    int64_t next = (cutter->done + cutter->most / 2) / cutter->most + 1;
+    cutter->slice = next < cutter->slices ? next : cutter->slices;
     return true;
 }
 

@@ -111,11 +111,14 @@ static void test_months(void **state)
     (void)state;
     add_days(31, 100000);
     add_days(30, 100000);
-    assert_slices("16 15|15 15");
+    assert_slices("15 16|15 15");
     add_days(30, 10000);
     add_days(1, 10000);
     add_days(30, 190000);
-    assert_slices("31|8 7 8 7");
+    assert_slices("31|8 8 8 6");
+    /* Ten million: killed in the middle, four of them are archived. */
+    add_days(60, 166600);
+    assert_slices("12 12 7|12 17");
 }
 
 /* A day that is larger than a slice; days around it are not cut finer for that. */
