@@ -14,6 +14,10 @@
 
 #include <stdatomic.h>
 
+/* Of the run's memory, for files that are stored and proven: one part of so many. One file that
+ * takes more is waited for. */
+#define LX_BACKGROUND_SHARE 2
+
 /* A segment in the making: rows of one slice, of one stretch of time. */
 struct lx_batch_segment {
     const struct lx_slice *slice;
@@ -53,6 +57,7 @@ struct lx_batch_file {
     /* Being stored and proven. */
     struct lx_task task;
     size_t memory;       /* that it takes until it is taken in, about */
+    size_t shares;       /* of its row groups, read back side by side */
     bool taken;          /* another writer has the name: it is to be given another */
     bool won;            /* the store said that the name is ours: no answer was lost */
     bool unproven;       /* the proof failed, nothing else */

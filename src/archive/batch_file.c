@@ -27,10 +27,9 @@
 #define USUAL_MEMORY ((int64_t)(256 * LX_MIB)) /* of a run: what these sizes are meant for */
 #define HASHES_SHARE                                                                               \
     8 /* of a run's memory, for the hashes of one file's rows: one part of so many */
-/* Of reading a column back, as reader.h has it: pages of text are the largest. */
+/* Of reading a column back, as reader.h has it. */
 #define SCAN_ROWS 16384
 #define SCAN_PIECE LX_MIB
-#define SCAN_PAGE (8 * LX_MIB)
 
 /* -- names --------------------------------------------------------------------------------- */
 
@@ -413,16 +412,14 @@ static enum lx_status put_segments(struct lx_batch *batch, struct lx_err *err)
     return status;
 }
 
-/* The largest of a column's chunks. */
-static void largest_chunk(const struct lx_parquet_file_info *info, size_t column, size_t *raw,
-                          size_t *stored)
+static size_t largest_chunk(const struct lx_parquet_file_info *info, size_t column)
 {
-    *raw = *stored = 0;
+    int64_t largest = 0;
     for (size_t g = 0; g < info->row_group_count; g++) {
-        const struct lx_parquet_chunk *chunk = &info->row_groups[g].chunks[column];
-        *raw = (size_t)chunk->raw_bytes > *raw ? (size_t)chunk->raw_bytes : *raw;
-        *stored = (size_t)chunk->bytes > *stored ? (size_t)chunk->bytes : *stored;
+        int64_t bytes = info->row_groups[g].chunks[column].bytes;
+        largest = bytes > largest ? bytes : largest;
     }
+    return (size_t)largest;
 }
 
 /* The largest row group that is read back at once. */
@@ -437,30 +434,45 @@ static size_t largest_group(const struct lx_parquet_file_info *info, size_t scan
     return largest;
 }
 
-/* Memory that the file takes until it is taken in, about: its hashes, and what reading it back
- * takes: a row group as it is stored, of each column a piece, a page and a batch of values, and the
- * hashes of those. */
-static size_t memory_of(const struct lx_batch_file *file, const struct lx_parquet_file_info *info)
+/* What reading the file back takes, about: a row group as it is stored, of each column a piece, a
+ * page and a batch of values, and the hashes of those. */
+static size_t scan_memory(const struct lx_batch_file *file, const struct lx_parquet_file_info *info)
 {
     size_t rows = file->rows > 0 ? file->rows : 1;
     size_t memory = (size_t)file->batch->run->o->memory_bytes / LX_SCAN_SHARE;
-    size_t all = file->cap * sizeof *file->hashes;
-    if (file->segment_of != NULL)
-        all += file->cap * sizeof *file->segment_of;
-    all += (size_t)info->bytes <= LX_FILE_SCAN_AT_ONCE ? (size_t)info->bytes
-                                                       : largest_group(info, memory);
+    size_t all = (size_t)info->bytes <= LX_FILE_SCAN_AT_ONCE ? (size_t)info->bytes
+                                                             : largest_group(info, memory);
     size_t hashes = info->column_count * SCAN_ROWS * sizeof *file->hashes;
     size_t most = lx_file_scan_group_max(memory);
     all += hashes < most ? hashes : most;
     for (size_t i = 0; i < info->column_count; i++) {
-        size_t raw, stored;
         size_t batch =
             (size_t)info->columns[i].raw_bytes / rows * (rows < SCAN_ROWS ? rows : SCAN_ROWS);
-        largest_chunk(info, i, &raw, &stored);
+        size_t stored = largest_chunk(info, i);
         all += (stored < SCAN_PIECE ? stored : SCAN_PIECE) + 2 * batch +
-               (raw < SCAN_PAGE ? raw : SCAN_PAGE);
+               (size_t)info->columns[i].largest_page;
     }
     return all;
+}
+
+/* Memory that the file takes until it is taken in: its hashes, and what its proof takes, in as many
+ * shares as there are threads, row groups and memory for. */
+static void plan_proof(struct lx_batch_file *file, const struct lx_parquet_file_info *info)
+{
+    const struct lx_archive_options *o = file->batch->run->o;
+    size_t most = (size_t)o->memory_bytes / LX_BACKGROUND_SHARE, scan = scan_memory(file, info);
+    size_t shares = lx_pool_threads(o->pool);
+    file->memory = file->cap * sizeof *file->hashes;
+    if (file->segment_of != NULL)
+        file->memory += file->cap * sizeof *file->segment_of;
+    if (shares > LX_PROOF_MAX_SHARES)
+        shares = LX_PROOF_MAX_SHARES;
+    if ((size_t)info->bytes <= LX_FILE_SCAN_AT_ONCE) /* by one request */
+        shares = 1;
+    while (shares > 1 && (shares > info->row_group_count || file->memory + shares * scan > most))
+        shares--;
+    file->shares = shares;
+    file->memory += shares * scan;
 }
 
 /* Writes the end of the file, and keeps of the writer what is needed later: its memory is for the
@@ -469,7 +481,7 @@ static enum lx_status finish_file(struct lx_batch_file *file, struct lx_err *err
 {
     const struct lx_parquet_file_info *info = NULL;
     LX_TRY(lx_parquet_writer_finish(file->writer, &info, err));
-    file->memory = memory_of(file, info);
+    plan_proof(file, info);
     file->stats = lx_file_stats(file->batch->fields, info);
     if (file->stats == NULL)
         return lx_err_memory(err);

@@ -10,9 +10,6 @@
 #include <stdlib.h>
 
 #define MAX_SIDE_BYTES (512 * LX_MIB)
-/* Of the run's memory, for files that are stored and proven: one part of so many. One file that
- * takes more is waited for. */
-#define BACKGROUND_SHARE 2
 
 /* -- storing ------------------------------------------------------------------------------- */
 
@@ -45,6 +42,7 @@ static struct lx_prove_request request_of(const struct lx_batch_file *file)
         .schema = file->batch->schema,
         .hashes = file->hashes,
         .rows = (int64_t)file->rows,
+        .shares = file->shares,
         .plan = file->batch->what,
     };
 }
@@ -380,7 +378,7 @@ void lx_files_take_in(struct lx_run *run, bool wait)
 void lx_files_hand_over(struct lx_batch_file *file)
 {
     struct lx_run *run = file->batch->run;
-    size_t most = (size_t)run->o->memory_bytes / BACKGROUND_SHARE;
+    size_t most = (size_t)run->o->memory_bytes / LX_BACKGROUND_SHARE;
     while (run->under_way != NULL && run->under_way_memory + file->memory > most)
         lx_files_take_in(run, true);
     file->task = (struct lx_task){.work = store_and_prove, .context = file};

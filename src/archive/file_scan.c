@@ -32,7 +32,8 @@ struct lx_file_scan {
     uint64_t *each; /* batch_rows of every column, on the way to them; NULL: one after the other */
     struct lx_pool *pool;
     int64_t batch_rows;
-    bool whole; /* all rows: then the indexes are checked at the end, too */
+    bool whole;   /* row groups, all or a share of them */
+    bool indexes; /* are checked at the end */
     /* Bytes from this offset, read ahead: the whole file, a row group or the indexes. Columns are
      * decoded at the same time: who comes first reads the row group, the others wait for it. */
     pthread_mutex_t lock; /* guards what follows */
@@ -250,10 +251,34 @@ static enum lx_status make_room(struct lx_file_scan *scan,
     rows = rows < scan->batch_rows ? rows : scan->batch_rows;
     size_t room = scan->schema->field_count * (size_t)rows * sizeof *scan->each;
     scan->pool = options->pool;
-    if (lx_pool_is_alone(scan->pool) || room > lx_file_scan_group_max(options->memory_bytes))
+    if (lx_pool_threads(scan->pool) == 1 || room > lx_file_scan_group_max(options->memory_bytes))
         return LX_OK;
     scan->each = lx_malloc(room);
     return scan->each != NULL ? LX_OK : lx_err_memory(err);
+}
+
+/* Where there are fewer row groups than shares, the first share has them all. */
+static enum lx_status begin(struct lx_file_scan *scan, const struct lx_file_scan_options *options,
+                            struct lx_err *err)
+{
+    struct lx_parquet_scan_options how = {
+        .leaves = scan->leaves,
+        .leaf_count = scan->leaf_count,
+        .dictionaries = true,
+        .pool = options->pool,
+    };
+    size_t groups = lx_parquet_reader_metadata(scan->reader)->row_group_count;
+    if (options->last > 0) {
+        scan->range = (struct lx_parquet_rows){options->first, options->last};
+        how.rows = &scan->range;
+        how.rows_count = 1;
+    } else if (options->shares > groups) {
+        how.row_group_from = options->share == 0 ? 0 : groups;
+    } else if (options->shares > 1) {
+        how.row_group_from = groups * options->share / options->shares;
+        how.row_group_to = groups * (options->share + 1) / options->shares;
+    }
+    return lx_parquet_reader_scan(scan->reader, &how, &scan->scan, err);
 }
 
 static enum lx_status open_scan(struct lx_file_scan *scan,
@@ -271,7 +296,7 @@ static enum lx_status open_scan(struct lx_file_scan *scan,
     if (scan->whole && !at_once)
         scan->group_max = lx_file_scan_group_max(options->memory_bytes);
     scan->batch_rows = batch_rows(lx_parquet_reader_metadata(scan->reader), options->memory_bytes);
-    if (scan->whole)
+    if (scan->whole && options->share == 0)
         LX_TRY(check_front(scan, err));
     if (options->batch != NULL &&
         (!lx_file_scan_value(scan, "lynex.batch", &batch) || !lx_str_is(batch, options->batch)))
@@ -279,18 +304,7 @@ static enum lx_status open_scan(struct lx_file_scan *scan,
     LX_TRY(find_leaves(scan, err));
     LX_TRY(make_room(scan, options, err));
     LX_TRY(lx_from_file_create(scan->schema, &scan->from, err));
-    struct lx_parquet_scan_options how = {
-        .leaves = scan->leaves,
-        .leaf_count = scan->leaf_count,
-        .dictionaries = true,
-        .pool = options->pool,
-    };
-    if (options->last > 0) {
-        scan->range = (struct lx_parquet_rows){options->first, options->last};
-        how.rows = &scan->range;
-        how.rows_count = 1;
-    }
-    return lx_parquet_reader_scan(scan->reader, &how, &scan->scan, err);
+    return begin(scan, options, err);
 }
 
 enum lx_status lx_file_scan_open(const struct lx_file_scan_options *options,
@@ -306,6 +320,7 @@ enum lx_status lx_file_scan_open(const struct lx_file_scan_options *options,
     }
     scan->store = options->store;
     scan->whole = options->last == 0;
+    scan->indexes = scan->whole && options->share + 1 >= options->shares;
     scan->schema = options->schema;
     scan->key = lx_strdup(options->key);
     scan->output_of = lx_calloc(columns, sizeof *scan->output_of);
@@ -333,6 +348,11 @@ enum lx_status lx_file_scan_open(const struct lx_file_scan_options *options,
 int64_t lx_file_scan_rows(const struct lx_file_scan *scan)
 {
     return lx_parquet_reader_metadata(scan->reader)->rows;
+}
+
+int64_t lx_file_scan_first(const struct lx_file_scan *scan)
+{
+    return lx_parquet_scan_first_row(scan->scan);
 }
 
 bool lx_file_scan_value(const struct lx_file_scan *scan, const char *key, struct lx_str *value)
@@ -417,7 +437,7 @@ enum lx_status lx_file_scan_next(struct lx_file_scan *scan, struct lx_file_rows 
     }
     if (status == LX_OK && count > 0)
         status = hash_rows(scan, sent, count, err);
-    if (status == LX_OK && count == 0 && scan->whole && !lx_mutant("indexes-unproven"))
+    if (status == LX_OK && count == 0 && scan->indexes && !lx_mutant("indexes-unproven"))
         status = check_indexes(scan, err);
     if (status != LX_OK) {
         lx_err_context(err, "reading back %s", scan->key);

@@ -27,13 +27,18 @@ struct lx_file_scan_options {
     const char *batch;   /* whose file it must be: LX_E_CONFLICT; NULL: any */
     /* Rows [first, last) of the file; last = 0: all. */
     int64_t first, last;
+    /* Of all, the row groups of share number `share` of so many, for scans side by side: together
+     * they read each row once. The first looks at the file's first bytes, the last at the indexes.
+     * shares = 0: one. */
+    size_t share, shares;
 };
 
 /* LX_E_CORRUPT where the file lacks a column of the schema. Fields of `options` are borrowed. */
 LX_MUST_CHECK enum lx_status lx_file_scan_open(const struct lx_file_scan_options *options,
                                                struct lx_file_scan **scan, struct lx_err *err);
 void lx_file_scan_close(struct lx_file_scan *scan);
-int64_t lx_file_scan_rows(const struct lx_file_scan *scan); /* of the whole file */
+int64_t lx_file_scan_rows(const struct lx_file_scan *scan);  /* of the whole file */
+int64_t lx_file_scan_first(const struct lx_file_scan *scan); /* just opened: its first row */
 /* The value of a key of the file's metadata; false where it has none. Lives as long as the scan. */
 bool lx_file_scan_value(const struct lx_file_scan *scan, const char *key, struct lx_str *value);
 

@@ -132,38 +132,109 @@ static enum lx_status differ(const struct lx_prove_request *request, struct lx_d
 
 /* -- the proof ----------------------------------------------------------------------------- */
 
+/* Of the row groups of a file, those that are read one behind the other. */
+struct share {
+    int64_t from, to; /* rows, of the file */
+    uint64_t sum, xor;
+    struct lx_differs differs;
+    enum lx_status status;
+};
+
+struct comparison {
+    const struct lx_run *run;
+    const struct lx_prove_request *request;
+    size_t count;
+    struct share shares[LX_PROOF_MAX_SHARES];
+};
+
 static enum lx_status compare(const struct lx_run *run, const struct lx_prove_request *request,
-                              struct lx_file_scan *scan, struct lx_proof *proof,
-                              struct lx_differs *differs, struct lx_err *err)
+                              struct lx_file_scan *scan, struct share *share, struct lx_err *err)
 {
     struct lx_file_rows found = {0};
-    int64_t next = 0;
+    share->from = share->to = lx_file_scan_first(scan);
     for (;;) {
         LX_TRY(lx_file_scan_next(scan, &found, err));
         if (found.rows == 0)
-            break;
+            return LX_OK;
         if (lx_run_stopping(run))
             return lx_err_set(err, LX_E_CANCELLED, "interrupted while proving %s", request->key);
-        if (found.first != next || found.rows > request->rows - next)
+        if (found.first != share->to || found.rows > request->rows - share->to)
             return lx_err_set(err, LX_E_MISMATCH,
                               "the proof failed: %s has rows that were not "
                               "written",
                               request->key);
+        uint64_t sum = 0, xor = 0; /* other shares' lie in the same lines of the cache */
         for (int64_t i = 0; i < found.rows; i++) {
-            if (found.hashes[i] != request->hashes[next + i] && !lx_mutant("prove-from-memory"))
-                return differ(request, differs, next + i, found.hashes[i], err);
-            proof->sum += found.hashes[i];
-            proof->xor ^= found.hashes[i];
+            int64_t row = share->to + i;
+            if (found.hashes[i] != request->hashes[row] && !lx_mutant("prove-from-memory"))
+                return differ(request, &share->differs, row, found.hashes[i], err);
+            sum += found.hashes[i];
+            xor ^= found.hashes[i];
         }
-        next += found.rows;
+        share->sum += sum;
+        share->xor ^= xor;
+        share->to += found.rows;
     }
-    proof->rows = next;
-    if (next != request->rows)
+}
+
+static enum lx_status prove_share(void *context, size_t index, struct lx_err *err)
+{
+    struct comparison *comparison = context;
+    struct share *share = &comparison->shares[index];
+    struct lx_file_scan_options options = scan_options(comparison->run, comparison->request);
+    struct lx_file_scan *scan = NULL;
+    if (comparison->count > 1) {
+        options.share = index;
+        options.shares = comparison->count;
+        options.pool = NULL; /* whose step this is */
+    }
+    share->status = lx_file_scan_open(&options, &scan, err);
+    if (share->status == LX_OK)
+        share->status = compare(comparison->run, comparison->request, scan, share, err);
+    lx_file_scan_close(scan);
+    return share->status;
+}
+
+/* The shares, one behind the other, are the file. */
+static enum lx_status add_up(const struct comparison *comparison, struct lx_proof *proof,
+                             struct lx_err *err)
+{
+    const struct lx_prove_request *request = comparison->request;
+    for (size_t i = 0; i < comparison->count; i++) {
+        const struct share *share = &comparison->shares[i];
+        if (share->from != proof->rows)
+            return lx_err_set(err, LX_E_MISMATCH,
+                              "the proof failed: of %s, row %lld was not read back", request->key,
+                              (long long)proof->rows);
+        proof->rows = share->to;
+        proof->sum += share->sum;
+        proof->xor ^= share->xor ;
+    }
+    if (proof->rows != request->rows)
         return lx_err_set(err, LX_E_MISMATCH,
                           "the proof failed: %s holds %lld rows, %lld were "
                           "written",
-                          request->key, (long long)next, (long long)request->rows);
+                          request->key, (long long)proof->rows, (long long)request->rows);
     return LX_OK;
+}
+
+static enum lx_status read_back(const struct lx_run *run, const struct lx_prove_request *request,
+                                struct lx_proof *proof, struct lx_differs *differs,
+                                struct lx_err *err)
+{
+    struct comparison comparison = {.run = run, .request = request, .count = 1};
+    if (request->shares > 1)
+        comparison.count =
+            request->shares < LX_PROOF_MAX_SHARES ? request->shares : LX_PROOF_MAX_SHARES;
+    enum lx_status status = comparison.count > 1 ? lx_pool_for(run->o->pool, comparison.count,
+                                                               prove_share, &comparison, err)
+                                                 : prove_share(&comparison, 0, err);
+    for (size_t i = 0; status != LX_OK && i < comparison.count; i++)
+        if (comparison.shares[i].status != LX_OK) { /* whose failure this is */
+            *differs = comparison.shares[i].differs;
+            break;
+        }
+    return status == LX_OK ? add_up(&comparison, proof, err) : status;
 }
 
 /* For tests: what was written will be what is there. */
@@ -199,20 +270,15 @@ enum lx_status lx_prove_file(const struct lx_run *run, const struct lx_prove_req
                              struct lx_proof **out, struct lx_differs *differs, struct lx_err *err)
 {
     struct lx_proof *proof = lx_calloc(1, sizeof *proof);
-    struct lx_file_scan *scan = NULL;
     if (proof == NULL || (proof->key = lx_strdup(request->key)) == NULL) {
         lx_proof_free(proof);
         return lx_err_memory(err);
     }
-    const struct lx_file_scan_options options = scan_options(run, request);
-    enum lx_status status = lx_file_scan_open(&options, &scan, err);
-    if (status == LX_OK)
-        status = compare(run, request, scan, proof, differs, err);
+    enum lx_status status = read_back(run, request, proof, differs, err);
     if (status == LX_E_NOTFOUND)
         status = explain_gone(run, request, err);
     if (status != LX_E_CONFLICT && lx_mutant("skip-proof"))
         status = believe(request, proof);
-    lx_file_scan_close(scan);
     if (status != LX_OK) {
         lx_proof_free(proof);
         return status;

@@ -221,6 +221,7 @@ LX_MUST_CHECK enum lx_status lx_check_parts(struct lx_run *run, struct lx_check 
 struct lx_proof;
 
 #define LX_SCAN_SHARE 2 /* who reads a file back may take one part in so many of the memory */
+#define LX_PROOF_MAX_SHARES 4
 
 struct lx_prove_request {
     const char *key;
@@ -229,6 +230,7 @@ struct lx_prove_request {
     const struct lx_row_schema *schema;
     const uint64_t *hashes; /* by ClickHouse, in the file's row order */
     int64_t rows;
+    size_t shares; /* of its row groups, read side by side; 0: one */
     const struct lx_batch_plan
         *plan; /* where the rows came from: to name the column that differs */
 };

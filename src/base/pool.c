@@ -105,9 +105,14 @@ void lx_pool_destroy(struct lx_pool *pool)
     lx_free(pool);
 }
 
-bool lx_pool_is_alone(const struct lx_pool *pool)
+size_t lx_pool_threads(const struct lx_pool *pool)
 {
-    return pool == NULL || pool->workers == 0;
+    return pool != NULL ? pool->workers + 1 : 1;
+}
+
+static bool is_alone(const struct lx_pool *pool)
+{
+    return lx_pool_threads(pool) == 1;
 }
 
 void lx_pool_start(struct lx_pool *pool, struct lx_pool_loop *loop)
@@ -116,7 +121,7 @@ void lx_pool_start(struct lx_pool *pool, struct lx_pool_loop *loop)
     loop->failed_at = SIZE_MAX;
     loop->status = LX_OK;
     loop->link = NULL;
-    if (lx_pool_is_alone(pool))
+    if (is_alone(pool))
         return;
     pthread_mutex_lock(&pool->lock);
     struct lx_pool_loop **tail = &pool->loops;
@@ -136,7 +141,7 @@ static enum lx_status run_alone(struct lx_pool_loop *loop, struct lx_err *err)
 
 enum lx_status lx_pool_finish(struct lx_pool *pool, struct lx_pool_loop *loop, struct lx_err *err)
 {
-    if (lx_pool_is_alone(pool))
+    if (is_alone(pool))
         return run_alone(loop, err);
     pthread_mutex_lock(&pool->lock);
     while (loop->next < loop->count)

@@ -22,7 +22,8 @@ typedef enum lx_status (*lx_pool_step)(void *context, size_t index, struct lx_er
 LX_MUST_CHECK enum lx_status lx_pool_create(size_t workers, struct lx_pool **pool,
                                             struct lx_err *err);
 void lx_pool_destroy(struct lx_pool *pool);        /* waits for its threads; NULL is fine */
-bool lx_pool_is_alone(const struct lx_pool *pool); /* NULL, or 0 workers: callers do everything */
+/* That work on a loop: the workers and the caller. NULL: 1. */
+size_t lx_pool_threads(const struct lx_pool *pool);
 
 /* Runs steps 0 … count - 1. Every step that was started is finished when it returns; after the
  * first failure no new ones start. Returns the failure of the lowest index among those that ran. */

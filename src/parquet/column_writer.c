@@ -566,7 +566,7 @@ enum lx_status lx_pq_column_sum_up(struct lx_pq_column_writer *column,
                                    struct lx_parquet_chunk *chunk, struct lx_pq_bounds *bounds,
                                    struct lx_err *err)
 {
-    int64_t nulls = 0, nans = 0;
+    int64_t nulls = 0, nans = 0, largest = (int64_t)column->dictionary_page.raw_bytes;
     bool pure = column->has_dictionary_page;
     *chunk = (struct lx_parquet_chunk){
         .physical = column->leaf->field->physical,
@@ -590,6 +590,7 @@ enum lx_status lx_pq_column_sum_up(struct lx_pq_column_writer *column,
         chunk->values += page->levels;
         chunk->raw_bytes += (int64_t)page->raw_bytes;
         chunk->bytes += (int64_t)page->size;
+        largest = (int64_t)page->raw_bytes > largest ? (int64_t)page->raw_bytes : largest;
         chunk->text_bytes += column->width == 0 ? page->text_bytes : 0;
         nulls += page->levels - page->count;
         nans += page->nan_count;
@@ -607,6 +608,7 @@ enum lx_status lx_pq_column_sum_up(struct lx_pq_column_writer *column,
     column->file_nans += nans;
     column->file_raw_bytes += (int64_t)column->raw_bytes;
     column->file_bytes += chunk->bytes;
+    column->largest_page = largest > column->largest_page ? largest : column->largest_page;
     return LX_OK;
 }
 

@@ -60,7 +60,7 @@ struct lx_pq_column_writer {
     size_t raw_bytes;     /* rows of this row group, as PLAIN */
 
     /* Over the whole file. */
-    int64_t file_values, file_nulls, file_nans, file_raw_bytes, file_bytes;
+    int64_t file_values, file_nulls, file_nans, file_raw_bytes, file_bytes, largest_page;
     struct lx_pq_bounds file_bounds;
     bool has_file_bounds; /* some value was there */
 };

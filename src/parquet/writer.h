@@ -136,8 +136,9 @@ struct lx_parquet_column_info {
     int64_t values, null_count;
     int64_t nan_count; /* FLOAT, DOUBLE: NaNs are outside of the bounds */
     struct lx_parquet_bounds bounds;
-    int64_t raw_bytes; /* of the values in memory */
-    int64_t bytes;     /* in the file, Bloom filters and indexes not counted */
+    int64_t raw_bytes;    /* of the values in memory; 0: not known, of a file that is read */
+    int64_t bytes;        /* in the file, Bloom filters and indexes not counted */
+    int64_t largest_page; /* its bytes before compression; 0: not known, likewise */
 };
 
 struct lx_parquet_file_info {

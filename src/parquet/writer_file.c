@@ -374,6 +374,7 @@ static enum lx_status make_info(struct lx_parquet_writer *writer, struct lx_err 
             .bounds = column->file_bounds.view,
             .raw_bytes = column->file_raw_bytes,
             .bytes = column->file_bytes,
+            .largest_page = column->largest_page,
         };
     }
     info->rows = writer->rows;

@@ -1,8 +1,11 @@
-/* file_scan.c: a stored file gives its rows and their hashes again, however its bytes are read; how
- * many requests that takes, and what is said of bytes that are not there or not what they were. */
+/* file_scan.c: a stored file gives its rows and their hashes again, however its bytes are read, and
+ * in however many shares they are read and proven (prove.c); how many requests that takes, and what
+ * is said of bytes that are not there or not what they were. */
 #include "faults.h"
 
 #include "../../lib/mem_store.h"
+#include "archive/run.h"
+
 #include "archive/file_scan.h"
 #include "parquet/writer.h"
 
@@ -125,7 +128,10 @@ static struct lx_mem_verdict count_gets(void *context, const struct lx_mem_call 
 }
 
 /* All rows, compared with what was written; *rows: so many came. */
-static size_t most_used; /* bytes, seen between two batches of the last scan */
+static size_t most_used;  /* bytes, seen between two batches of the last scan */
+static int64_t first_row; /* of the last scan */
+
+static size_t share, shares; /* of the next scans */
 
 static enum lx_status scan_file(size_t memory, struct lx_pool *pool, int64_t first, int64_t last,
                                 int64_t *rows, struct lx_err *e)
@@ -137,13 +143,18 @@ static enum lx_status scan_file(size_t memory, struct lx_pool *pool, int64_t fir
                                                  .pool = pool,
                                                  .memory_bytes = memory,
                                                  .first = first,
-                                                 .last = last};
+                                                 .last = last,
+                                                 .share = share,
+                                                 .shares = shares};
     struct lx_file_scan *scan = NULL;
     struct lx_file_rows found = {0};
     *rows = 0;
     most_used = 0;
     LX_TRY(lx_file_scan_open(&options, &scan, e));
     enum lx_status status = LX_OK;
+    if (last == 0)
+        first = lx_file_scan_first(scan);
+    first_row = first;
     for (;;) {
         status = lx_file_scan_next(scan, &found, e);
         if (status != LX_OK || found.rows == 0)
@@ -260,12 +271,205 @@ static void test_damage(void **state)
     assert_int_equal(rows, ROWS);
 }
 
+/* -- shares -------------------------------------------------------------------------------- */
+
+/* Shares follow upon each other and are the file, read once: each has a footer to read, the first
+ * the first bytes, the last the indexes. */
+static void test_shares(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {1, 2, 3, GROUPS, GROUPS + 1, 9};
+    lx_mem_bucket_hook(bucket, count_gets, NULL);
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+        int64_t rows, at = 0;
+        shares = counts[c];
+        requests.gets = requests.fail_at = 0;
+        for (share = 0; share < shares; share++) {
+            assert_int_equal(scan_file(128 * LX_MIB, NULL, 0, 0, &rows, &err), LX_OK);
+            assert_int_equal(first_row, at);
+            at += rows;
+            assert_true(shares > GROUPS || rows > 0);
+        }
+        assert_int_equal(at, ROWS);
+        assert_int_equal(requests.gets, GROUPS + 2 + (int)shares);
+    }
+    share = shares = 0;
+}
+
+static struct lx_differs differs;
+
+/* The proof of the file, of which `claimed` rows were written, in so many shares. */
+static enum lx_status prove(size_t count, int64_t claimed, struct lx_pool *pool, struct lx_err *e)
+{
+    const struct lx_archive_options options = {
+        .store = store, .pool = pool, .memory_bytes = (int64_t)(256 * LX_MIB)};
+    const struct lx_run run = {.o = &options};
+    const struct lx_prove_request request = {.key = KEY,
+                                             .size = (int64_t)file_size,
+                                             .schema = schema,
+                                             .hashes = hashes,
+                                             .rows = claimed,
+                                             .shares = count};
+    struct lx_proof *proof = NULL;
+    differs = (struct lx_differs){0};
+    enum lx_status status = lx_prove_file(&run, &request, &proof, &differs, e);
+    assert_int_equal(status == LX_OK, proof != NULL);
+    if (proof == NULL)
+        return status;
+    int64_t rows;
+    uint64_t sum, xor, want_sum = 0, want_xor = 0;
+    lx_proof_sums(proof, &rows, &sum, &xor);
+    lx_proof_free(proof);
+    for (int64_t i = 0; i < ROWS; i++) {
+        want_sum += hashes[i];
+        want_xor ^= hashes[i];
+    }
+    assert_int_equal(rows, ROWS);
+    assert_true(sum == want_sum && xor == want_xor);
+    return LX_OK;
+}
+
+/* In any number of shares, with workers and without: the same proof, and the same row is named
+ * where one differs. */
+static void prove_on(struct lx_pool *pool)
+{
+    static const int64_t wrong[] = {0, GROUP_ROWS - 1, 2 * GROUP_ROWS, ROWS - 1};
+    for (size_t count = 0; count <= LX_PROOF_MAX_SHARES + 1; count++) {
+        struct lx_err e = LX_ERR_INIT;
+        assert_int_equal(prove(count, ROWS, pool, &e), LX_OK);
+        for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+            char says[64];
+            hashes[wrong[i]] ^= 1;
+            assert_int_equal(prove(count, ROWS, pool, &e), LX_E_MISMATCH);
+            hashes[wrong[i]] ^= 1;
+            snprintf(says, sizeof says, "row %lld: the stored row", (long long)wrong[i]);
+            assert_says(e.text, says);
+            assert_true(differs.found);
+            assert_int_equal(differs.row, wrong[i]);
+        }
+        assert_int_equal(prove(count, ROWS - 1, pool, &e), LX_E_MISMATCH);
+        assert_says(e.text, "has rows that were not written");
+        /* A whole share is too much. */
+        assert_int_equal(prove(count, GROUP_ROWS, pool, &e), LX_E_MISMATCH);
+        assert_says(e.text, "has rows that were not written");
+        assert_int_equal(prove(count, ROWS + 1, pool, &e), LX_E_MISMATCH);
+        assert_says(e.text, "holds 92000 rows, 92001 were written");
+        assert_false(differs.found);
+    }
+}
+
+static void test_proof_in_shares(void **state)
+{
+    (void)state;
+    struct lx_pool *pool;
+    hashes = lx_realloc(hashes, (ROWS + 1) * sizeof *hashes);
+    assert_non_null(hashes);
+    hashes[ROWS] = 0;
+    lx_mem_bucket_hook(bucket, NULL, NULL);
+    prove_on(NULL);
+    assert_int_equal(lx_pool_create(3, &pool, &err), LX_OK);
+    prove_on(pool);
+    lx_pool_destroy(pool);
+}
+
+/* Rows differ in two shares: what is said and what `differs` says are of the same one. */
+static void test_two_differ(void **state)
+{
+    (void)state;
+    struct lx_pool *pool;
+    lx_mem_bucket_hook(bucket, NULL, NULL);
+    assert_int_equal(lx_pool_create(3, &pool, &err), LX_OK);
+    hashes[20000] ^= 1;
+    hashes[3 * GROUP_ROWS] ^= 1;
+    for (int i = 0; i < 20; i++) {
+        struct lx_err e = LX_ERR_INIT;
+        char says[64];
+        assert_int_equal(prove(4, ROWS, pool, &e), LX_E_MISMATCH);
+        assert_true(differs.found);
+        assert_true(differs.row == 20000 || differs.row == (int64_t)3 * GROUP_ROWS);
+        snprintf(says, sizeof says, "row %lld: the stored row", (long long)differs.row);
+        assert_says(e.text, says);
+    }
+    assert_int_equal(prove(4, ROWS, NULL, &err), LX_E_MISMATCH);
+    assert_int_equal(differs.row, 20000);
+    hashes[20000] ^= 1;
+    hashes[3 * GROUP_ROWS] ^= 1;
+    lx_pool_destroy(pool);
+}
+
+/* Each request fails once, in whichever share it is; a proof is made of none of it. */
+static void test_failures_of_shares(void **state)
+{
+    (void)state;
+    struct lx_pool *pool;
+    assert_int_equal(lx_pool_create(3, &pool, &err), LX_OK);
+    lx_mem_bucket_hook(bucket, count_gets, NULL);
+    for (size_t count = 2; count <= LX_PROOF_MAX_SHARES; count++)
+        for (int n = 1; n <= GROUPS + 2 + (int)count; n++) {
+            struct lx_err e = LX_ERR_INIT;
+            requests.gets = 0;
+            requests.fail_at = n;
+            assert_int_equal(prove(count, ROWS, pool, &e), LX_E_ACCESS);
+            assert_says(e.text, KEY);
+            assert_false(differs.found);
+        }
+    lx_mem_bucket_hook(bucket, NULL, NULL);
+    lx_pool_destroy(pool);
+}
+
+/* A turned byte of each row group, of the first bytes, the indexes and the footer is seen. */
+static void test_damage_of_shares(void **state)
+{
+    (void)state;
+    size_t size;
+    uint8_t *bytes = lx_mem_bucket_get(bucket, KEY, &size);
+    lx_mem_bucket_hook(bucket, NULL, NULL);
+    uint32_t footer;
+    memcpy(&footer, bytes + size - 8, sizeof footer);
+    for (size_t count = 1; count <= LX_PROOF_MAX_SHARES; count++) {
+        /* The indexes end where the footer begins. */
+        const size_t places[] = {0,
+                                 size / 8,
+                                 size / 8 * 3,
+                                 size / 8 * 5,
+                                 size / 8 * 7,
+                                 size - 8 - footer - 1,
+                                 size - 8 - footer / 2,
+                                 size - 1};
+        for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+            struct lx_err e = LX_ERR_INIT;
+            bytes[places[i]] ^= 16;
+            enum lx_status status = prove(count, ROWS, NULL, &e);
+            bytes[places[i]] ^= 16;
+            if (lx_status_class(status) != LX_CLASS_corrupt)
+                print_error("byte %zu of %zu in %zu shares: %s\n", places[i], size, count,
+                            lx_status_name(status));
+            assert_int_equal(lx_status_class(status), LX_CLASS_corrupt);
+        }
+        assert_int_equal(prove(count, ROWS, NULL, &err), LX_OK);
+    }
+}
+
+static enum lx_status prove_in_three(struct lx_err *e)
+{
+    return prove(3, ROWS, NULL, e);
+}
+
+static void test_memory_of_shares(void **state)
+{
+    (void)state;
+    assert_in_range(fail_each(prove_in_three), 100, 5000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests),    cmocka_unit_test(test_side_by_side),
-        cmocka_unit_test(test_is_not_kept), cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_memory),      cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_requests),         cmocka_unit_test(test_side_by_side),
+        cmocka_unit_test(test_is_not_kept),      cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_memory),           cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_shares),           cmocka_unit_test(test_proof_in_shares),
+        cmocka_unit_test(test_two_differ),       cmocka_unit_test(test_failures_of_shares),
+        cmocka_unit_test(test_damage_of_shares), cmocka_unit_test(test_memory_of_shares),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

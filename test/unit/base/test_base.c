@@ -194,6 +194,7 @@ static void test_pool(void **state)
         struct lx_err err = LX_ERR_INIT;
         atomic_size_t sums[2] = {0, 0};
         assert_int_equal(lx_pool_create(workers, &pool, &err), LX_OK);
+        assert_int_equal(lx_pool_threads(pool), workers + 1);
         assert_int_equal(lx_pool_for(pool, 600, add, sums, &err), LX_OK);
         assert_int_equal(sums[0] + sums[1], 599 * 600 / 2);
         assert_int_equal(lx_pool_for(pool, 2000, add, sums, &err), LX_E_IO);
