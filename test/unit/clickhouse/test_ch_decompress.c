@@ -1,5 +1,5 @@
 /* Streams of zstd as ClickHouse sends them: what was whole before a stream breaks comes out, in
- * whatever pieces the stream arrives. (ClickHouse's own frames: test_ch_server.c and
+ * whatever pieces the stream arrives. (ClickHouse's own frames: test_ch_server*.c and
  * fuzz_native.c.) */
 #include "ch_test.h"
 
