@@ -64,7 +64,7 @@ static struct chdb_result *make(const char *error, const char *bytes, size_t siz
 {
     struct chdb_result *result = calloc(1, sizeof *result);
     *result = (struct chdb_result){.error = error, .bytes = bytes, .size = size};
-    fake_chdb.results++;
+    atomic_fetch_add(&fake_chdb.results, 1);
     return result;
 }
 
@@ -127,7 +127,7 @@ void chdb_stream_cancel_query(struct chdb_connection *connection, struct chdb_re
 void chdb_destroy_query_result(struct chdb_result *result)
 {
     free(result);
-    fake_chdb.results--;
+    atomic_fetch_sub(&fake_chdb.results, 1);
 }
 
 char *chdb_result_buffer(struct chdb_result *result)

@@ -25,8 +25,8 @@ struct fake_chdb {
 
     char path[4200];    /* --path=… of the last connection */
     char log[FAKE_LOG]; /* statements, each with a line's end */
-    int connected, connections, results, cancels;
-    atomic_int kills;
+    int connected, connections, cancels;
+    atomic_int results, kills; /* of the watching thread, too */
 };
 
 #endif

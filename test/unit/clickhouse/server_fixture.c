@@ -143,5 +143,7 @@ int server_main(const struct CMUnitTest *tests, size_t count, const char *filter
     }
     if (filter != NULL)
         cmocka_set_test_filter(filter);
+    if (getenv("LYNEX_TEST_SKIP") != NULL)
+        cmocka_set_skip_filter(getenv("LYNEX_TEST_SKIP"));
     return _cmocka_run_group_tests("server", tests, count, start_server, stop_server);
 }

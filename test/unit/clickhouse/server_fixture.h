@@ -5,8 +5,8 @@
 
 #include "ch_test.h"
 
-/* Runs the tests with a server; `filter`: of their names, NULL: all. Skipped, with a word, where
- * LIBCHDB does not name the engine: 77. */
+/* Runs the tests with a server; `filter`: of their names, NULL: all; LYNEX_TEST_SKIP in the
+ * environment: without these. Skipped, with a word, where LIBCHDB does not name the engine: 77. */
 int server_main(const struct CMUnitTest *tests, size_t count, const char *filter);
 extern unsigned server_tcp_port; /* of the native protocol, which the client does not speak */
 

@@ -321,11 +321,13 @@ static void test_cancel(void **state)
         int64_t rows;
         pthread_t thread;
         assert_int_equal(pthread_create(&thread, NULL, cancel_later, &canceller), 0);
-        assert_status(count_rows(client, endless[i], &rows, &err), LX_E_CANCELLED, &err);
-        int64_t late = now_ms() - canceller.asked_at;
+        enum lx_status status = count_rows(client, endless[i], &rows, &err);
+        int64_t ended_at = now_ms();
+        pthread_join(thread, NULL);
+        assert_status(status, LX_E_CANCELLED, &err);
+        int64_t late = ended_at - canceller.asked_at;
         print_message("ended %lld ms after it was asked\n", (long long)late);
         assert_true(late < 4000);
-        pthread_join(thread, NULL);
         lx_ch_close(client);
     }
     /* cancel_http_readonly_queries_on_client_close: the server stops, too. */

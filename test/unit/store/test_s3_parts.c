@@ -138,7 +138,9 @@ static void test_small_lost(void **state)
     is(upload(500, &err), LX_OK, &err);
     assert_string_equal(bed.log, "PUT PUT HEAD GET ");
     assert_string_equal(err.text, "");
+    pthread_mutex_lock(&bed.lock); /* which the server's threads read it under */
     bed.object[499] ^= 1;
+    pthread_mutex_unlock(&bed.lock);
     rule(lost);
     rule(taken);
     is(upload_with(500, &object, &err), LX_E_EXISTS, &err);
