@@ -30,6 +30,7 @@
 /* Of reading a column back, as reader.h has it. */
 #define SCAN_ROWS 16384
 #define SCAN_PIECE LX_MIB
+#define FOOTER_FACTOR 4 /* how much larger it is when it was parsed */
 
 /* -- names --------------------------------------------------------------------------------- */
 
@@ -434,45 +435,66 @@ static size_t largest_group(const struct lx_parquet_file_info *info, size_t scan
     return largest;
 }
 
-/* What reading the file back takes, about: a row group as it is stored, of each column a piece, a
- * page and a batch of values, and the hashes of those. */
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What reading the file back takes, about: the footer as it is parsed, a row group as it is stored,
+ * of each column a piece or a page as it is stored, a page as it is, values and their hashes.
+ * Buffers grow by an eighth; values lie in one batch, of average rows or of the largest page. */
 static size_t scan_memory(const struct lx_batch_file *file, const struct lx_parquet_file_info *info)
 {
     size_t rows = file->rows > 0 ? file->rows : 1;
     size_t memory = (size_t)file->batch->run->o->memory_bytes / LX_SCAN_SHARE;
     size_t all = (size_t)info->bytes <= LX_FILE_SCAN_AT_ONCE ? (size_t)info->bytes
                                                              : largest_group(info, memory);
-    size_t hashes = info->column_count * SCAN_ROWS * sizeof *file->hashes;
-    size_t most = lx_file_scan_group_max(memory);
-    all += hashes < most ? hashes : most;
+    all += (size_t)(info->bytes - info->footer_offset) * FOOTER_FACTOR;
+    all += smaller(info->column_count * SCAN_ROWS * sizeof *file->hashes,
+                   lx_file_scan_group_max(memory));
     for (size_t i = 0; i < info->column_count; i++) {
-        size_t batch =
-            (size_t)info->columns[i].raw_bytes / rows * (rows < SCAN_ROWS ? rows : SCAN_ROWS);
-        size_t stored = largest_chunk(info, i);
-        all += (stored < SCAN_PIECE ? stored : SCAN_PIECE) + 2 * batch +
-               (size_t)info->columns[i].largest_page;
+        const struct lx_parquet_column_info *column = &info->columns[i];
+        size_t batch = 2 * ((size_t)column->raw_bytes / rows * smaller(rows, SCAN_ROWS));
+        size_t page = (size_t)column->largest_page, stored = largest_chunk(info, i);
+        size_t piece = smaller(stored, page > SCAN_PIECE ? page : SCAN_PIECE);
+        all += piece + piece / 8 + page + page / 8 + (batch > page ? batch : page);
     }
     return all;
 }
 
-/* Memory that the file takes until it is taken in: its hashes, and what its proof takes, in as many
- * shares as there are threads, row groups and memory for. */
+size_t lx_batch_proof_shares(const struct lx_proof_room *room)
+{
+    size_t shares = smaller(smaller(room->threads, room->row_groups), LX_PROOF_MAX_SHARES);
+    while (shares > 1 && room->hashes + shares * room->scan > room->most)
+        shares--;
+    return shares > 1 ? shares : 1;
+}
+
+/* Is it the last that a plan's batches make? Nothing is read or encoded beside its proof. */
+static bool is_last(const struct lx_batch *batch)
+{
+    const struct lx_plan *plan = batch->plan;
+    return plan != NULL && plan->batch_count > 0 &&
+           batch->what == &plan->batches[plan->batch_count - 1] && batch->rows >= batch->what->rows;
+}
+
+/* Memory that the file takes until it is taken in: its hashes, and what its proof takes. */
 static void plan_proof(struct lx_batch_file *file, const struct lx_parquet_file_info *info)
 {
     const struct lx_archive_options *o = file->batch->run->o;
-    size_t most = (size_t)o->memory_bytes / LX_BACKGROUND_SHARE, scan = scan_memory(file, info);
-    size_t shares = lx_pool_threads(o->pool);
-    file->memory = file->cap * sizeof *file->hashes;
+    struct lx_proof_room room = {
+        .threads = lx_pool_threads(o->pool),
+        .row_groups = info->row_group_count,
+        .hashes = file->cap * sizeof *file->hashes,
+        .scan = scan_memory(file, info),
+        .most = (size_t)o->memory_bytes / LX_BACKGROUND_SHARE,
+    };
     if (file->segment_of != NULL)
-        file->memory += file->cap * sizeof *file->segment_of;
-    if (shares > LX_PROOF_MAX_SHARES)
-        shares = LX_PROOF_MAX_SHARES;
-    if ((size_t)info->bytes <= LX_FILE_SCAN_AT_ONCE) /* by one request */
-        shares = 1;
-    while (shares > 1 && (shares > info->row_group_count || file->memory + shares * scan > most))
-        shares--;
-    file->shares = shares;
-    file->memory += shares * scan;
+        room.hashes += file->cap * sizeof *file->segment_of;
+    bool by_one_request = (size_t)info->bytes <= LX_FILE_SCAN_AT_ONCE;
+    file->shares = is_last(file->batch) && !by_one_request ? lx_batch_proof_shares(&room) : 1;
+    file->scan = room.scan;
+    file->memory = room.hashes + file->shares * file->scan;
 }
 
 /* Writes the end of the file, and keeps of the writer what is needed later: its memory is for the

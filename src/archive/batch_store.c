@@ -379,6 +379,8 @@ void lx_files_hand_over(struct lx_batch_file *file)
 {
     struct lx_run *run = file->batch->run;
     size_t most = (size_t)run->o->memory_bytes / LX_BACKGROUND_SHARE;
+    for (; file->shares > 1 && run->under_way_memory + file->memory > most; file->shares--)
+        file->memory -= file->scan;
     while (run->under_way != NULL && run->under_way_memory + file->memory > most)
         lx_files_take_in(run, true);
     file->task = (struct lx_task){.work = store_and_prove, .context = file};

@@ -198,6 +198,16 @@ static enum lx_status find_leaves(struct lx_file_scan *scan, struct lx_err *err)
     return LX_OK;
 }
 
+/* Checksums of pages and indexes are pairs in the footer, as its own is: a changed byte there could
+ * hide them all, and then nothing but the values would be looked at. */
+static enum lx_status check_footer(const struct lx_file_scan *scan, struct lx_err *err)
+{
+    if (lx_file_scan_footer(scan).len == 0)
+        return lx_err_set(err, LX_E_CORRUPT,
+                          "the footer's checksum, which this program writes, is missing");
+    return LX_OK;
+}
+
 /* The reader begins at the file's end; strict ones look at its first bytes too. */
 static enum lx_status check_front(struct lx_file_scan *scan, struct lx_err *err)
 {
@@ -285,7 +295,8 @@ static enum lx_status open_scan(struct lx_file_scan *scan,
                                 const struct lx_file_scan_options *options, struct lx_err *err)
 {
     struct lx_parquet_source source = {read_at, scan, options->size};
-    struct lx_parquet_reader_options reader = {.scan_bytes = options->memory_bytes,
+    size_t shares = options->shares > 1 ? options->shares : 1;
+    struct lx_parquet_reader_options reader = {.scan_bytes = options->memory_bytes / shares,
                                                .piece_bytes = piece_bytes(options)};
     struct lx_str batch;
     /* A store's answer takes longer than a small file: one request in place of one a column. */
@@ -301,6 +312,8 @@ static enum lx_status open_scan(struct lx_file_scan *scan,
     if (options->batch != NULL &&
         (!lx_file_scan_value(scan, "lynex.batch", &batch) || !lx_str_is(batch, options->batch)))
         return lx_err_set(err, LX_E_CONFLICT, "%s is another batch's file", options->key);
+    if (scan->whole)
+        LX_TRY(check_footer(scan, err));
     LX_TRY(find_leaves(scan, err));
     LX_TRY(make_room(scan, options, err));
     LX_TRY(lx_from_file_create(scan->schema, &scan->from, err));
@@ -350,6 +363,11 @@ int64_t lx_file_scan_rows(const struct lx_file_scan *scan)
     return lx_parquet_reader_metadata(scan->reader)->rows;
 }
 
+struct lx_str lx_file_scan_footer(const struct lx_file_scan *scan)
+{
+    return lx_parquet_reader_metadata(scan->reader)->checksum;
+}
+
 int64_t lx_file_scan_first(const struct lx_file_scan *scan)
 {
     return lx_parquet_scan_first_row(scan->scan);
@@ -390,15 +408,10 @@ static enum lx_status read_ahead(struct lx_file_scan *scan, struct lx_err *err)
     return read_range(scan, from, (size_t)(to - from), err);
 }
 
-/* Readers leave out rows by them, so they must be what was written: their checksums tell. They are
- * pairs in the footer, as its own checksum is: a changed byte there could hide them all, and then
- * nothing but the values would be looked at. */
+/* Readers leave out rows by them, so they must be what was written: their checksums tell. */
 static enum lx_status check_indexes(struct lx_file_scan *scan, struct lx_err *err)
 {
     const struct lx_parquet_metadata *file = lx_parquet_reader_metadata(scan->reader);
-    if (!file->checksummed)
-        return lx_err_set(err, LX_E_CORRUPT,
-                          "the footer's checksum, which this program writes, is missing");
     LX_TRY(read_ahead(scan, err));
     for (size_t g = 0; g < file->row_group_count; g++)
         for (uint32_t c = 0; c < file->schema.leaf_count; c++) {

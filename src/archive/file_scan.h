@@ -22,8 +22,9 @@ struct lx_file_scan_options {
     int64_t size;                       /* of the object */
     const struct lx_row_schema *schema; /* that the rows were hashed by */
     struct lx_pool *pool;               /* may be NULL */
-    size_t memory_bytes; /* of the reader's buffers; 0: its default. A row group that is read at
-                            once, or a small file, and hashes of columns are beside them */
+    size_t memory_bytes; /* of the reader's buffers, and those of all shares; 0: its default. A row
+                            group that is read at once, or a small file, and hashes of columns are
+                            beside them */
     const char *batch;   /* whose file it must be: LX_E_CONFLICT; NULL: any */
     /* Rows [first, last) of the file; last = 0: all. */
     int64_t first, last;
@@ -39,6 +40,9 @@ LX_MUST_CHECK enum lx_status lx_file_scan_open(const struct lx_file_scan_options
 void lx_file_scan_close(struct lx_file_scan *scan);
 int64_t lx_file_scan_rows(const struct lx_file_scan *scan);  /* of the whole file */
 int64_t lx_file_scan_first(const struct lx_file_scan *scan); /* just opened: its first row */
+/* The checksum of the footer that it read, in text: scans of one file have the same. Lives as long
+ * as the scan. */
+struct lx_str lx_file_scan_footer(const struct lx_file_scan *scan);
 /* The value of a key of the file's metadata; false where it has none. Lives as long as the scan. */
 bool lx_file_scan_value(const struct lx_file_scan *scan, const char *key, struct lx_str *value);
 

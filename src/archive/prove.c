@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/mutant.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 struct lx_proof {
@@ -135,9 +136,12 @@ static enum lx_status differ(const struct lx_prove_request *request, struct lx_d
 /* Of the row groups of a file, those that are read one behind the other. */
 struct share {
     int64_t from, to; /* rows, of the file */
+    int64_t rows;
     uint64_t sum, xor;
+    char footer[16]; /* its checksum, as this share read it */
     struct lx_differs differs;
     enum lx_status status;
+    struct lx_err err;
 };
 
 struct comparison {
@@ -145,25 +149,28 @@ struct comparison {
     const struct lx_prove_request *request;
     size_t count;
     struct share shares[LX_PROOF_MAX_SHARES];
+    atomic_bool failed; /* one of them: the others need not go on */
 };
 
-static enum lx_status compare(const struct lx_run *run, const struct lx_prove_request *request,
-                              struct lx_file_scan *scan, struct share *share, struct lx_err *err)
+static enum lx_status compare(struct comparison *comparison, struct lx_file_scan *scan,
+                              struct share *share, struct lx_err *err)
 {
+    const struct lx_prove_request *request = comparison->request;
     struct lx_file_rows found = {0};
     share->from = share->to = lx_file_scan_first(scan);
+    snprintf(share->footer, sizeof share->footer, "%.*s", LX_STR_ARG(lx_file_scan_footer(scan)));
     for (;;) {
         LX_TRY(lx_file_scan_next(scan, &found, err));
         if (found.rows == 0)
             return LX_OK;
-        if (lx_run_stopping(run))
+        if (lx_run_stopping(comparison->run) || atomic_load(&comparison->failed))
             return lx_err_set(err, LX_E_CANCELLED, "interrupted while proving %s", request->key);
         if (found.first != share->to || found.rows > request->rows - share->to)
             return lx_err_set(err, LX_E_MISMATCH,
                               "the proof failed: %s has rows that were not "
                               "written",
                               request->key);
-        uint64_t sum = 0, xor = 0; /* other shares' lie in the same lines of the cache */
+        uint64_t sum = 0, xor = 0;
         for (int64_t i = 0; i < found.rows; i++) {
             int64_t row = share->to + i;
             if (found.hashes[i] != request->hashes[row] && !lx_mutant("prove-from-memory"))
@@ -173,6 +180,7 @@ static enum lx_status compare(const struct lx_run *run, const struct lx_prove_re
         }
         share->sum += sum;
         share->xor ^= xor;
+        share->rows += found.rows;
         share->to += found.rows;
     }
 }
@@ -183,30 +191,57 @@ static enum lx_status prove_share(void *context, size_t index, struct lx_err *er
     struct share *share = &comparison->shares[index];
     struct lx_file_scan_options options = scan_options(comparison->run, comparison->request);
     struct lx_file_scan *scan = NULL;
+    (void)err; /* each keeps its own */
     if (comparison->count > 1) {
         options.share = index;
         options.shares = comparison->count;
         options.pool = NULL; /* whose step this is */
     }
-    share->status = lx_file_scan_open(&options, &scan, err);
+    share->status = lx_file_scan_open(&options, &scan, &share->err);
     if (share->status == LX_OK)
-        share->status = compare(comparison->run, comparison->request, scan, share, err);
+        share->status = compare(comparison, scan, share, &share->err);
     lx_file_scan_close(scan);
+    if (share->status != LX_OK)
+        atomic_store(&comparison->failed, true);
     return share->status;
 }
 
-/* The shares, one behind the other, are the file. */
+/* That the file is another writer's says more than what its rows are; damage more than a store that
+ * does not answer, and that more than being interrupted, maybe for another share's sake. */
+static int gravity(enum lx_status status)
+{
+    if (lx_status_class(status) == LX_CLASS_corrupt)
+        return 3;
+    return status == LX_E_CONFLICT ? 4 : status == LX_OK ? 0 : status == LX_E_CANCELLED ? 1 : 2;
+}
+
+static const struct share *worst_of(const struct comparison *comparison)
+{
+    const struct share *worst = &comparison->shares[0];
+    for (size_t i = 1; i < comparison->count; i++)
+        if (gravity(comparison->shares[i].status) > gravity(worst->status))
+            worst = &comparison->shares[i];
+    return worst;
+}
+
+/* All shares read the same file, follow upon each other and are the file that was written. */
 static enum lx_status add_up(const struct comparison *comparison, struct lx_proof *proof,
                              struct lx_err *err)
 {
     const struct lx_prove_request *request = comparison->request;
+    int64_t to = 0;
     for (size_t i = 0; i < comparison->count; i++) {
         const struct share *share = &comparison->shares[i];
-        if (share->from != proof->rows)
+        if (share->from != to)
             return lx_err_set(err, LX_E_MISMATCH,
-                              "the proof failed: of %s, row %lld was not read back", request->key,
-                              (long long)proof->rows);
-        proof->rows = share->to;
+                              "the proof failed: of %s, rows from %lld on were not read once",
+                              request->key, (long long)(share->from < to ? share->from : to));
+        if (strcmp(share->footer, comparison->shares[0].footer) != 0)
+            return lx_err_set(err, LX_E_MISMATCH,
+                              "the proof failed: %s was another file when it was read again",
+                              request->key);
+        to = share->to;
+        proof->rows += share->rows;
         proof->sum += share->sum;
         proof->xor ^= share->xor ;
     }
@@ -219,22 +254,36 @@ static enum lx_status add_up(const struct comparison *comparison, struct lx_proo
 }
 
 static enum lx_status read_back(const struct lx_run *run, const struct lx_prove_request *request,
-                                struct lx_proof *proof, struct lx_differs *differs,
+                                size_t count, struct lx_proof *proof, struct lx_differs *differs,
                                 struct lx_err *err)
 {
-    struct comparison comparison = {.run = run, .request = request, .count = 1};
-    if (request->shares > 1)
-        comparison.count =
-            request->shares < LX_PROOF_MAX_SHARES ? request->shares : LX_PROOF_MAX_SHARES;
-    enum lx_status status = comparison.count > 1 ? lx_pool_for(run->o->pool, comparison.count,
-                                                               prove_share, &comparison, err)
-                                                 : prove_share(&comparison, 0, err);
-    for (size_t i = 0; status != LX_OK && i < comparison.count; i++)
-        if (comparison.shares[i].status != LX_OK) { /* whose failure this is */
-            *differs = comparison.shares[i].differs;
-            break;
-        }
-    return status == LX_OK ? add_up(&comparison, proof, err) : status;
+    struct comparison comparison = {.run = run, .request = request, .count = count};
+    enum lx_status status = count > 1
+                                ? lx_pool_for(run->o->pool, count, prove_share, &comparison, NULL)
+                                : prove_share(&comparison, 0, NULL);
+    if (status == LX_OK)
+        return add_up(&comparison, proof, err);
+    const struct share *worst = worst_of(&comparison);
+    *differs = worst->differs;
+    if (err != NULL)
+        *err = worst->err;
+    return worst->status;
+}
+
+/* Side by side each may take but its part of the memory: what that is too little for is read in
+ * one. */
+static enum lx_status read_in_shares(const struct lx_run *run,
+                                     const struct lx_prove_request *request, struct lx_proof *proof,
+                                     struct lx_differs *differs, struct lx_err *err)
+{
+    size_t count = request->shares < LX_PROOF_MAX_SHARES ? request->shares : LX_PROOF_MAX_SHARES;
+    if (count > 1) {
+        enum lx_status status = read_back(run, request, count, proof, differs, err);
+        if (status != LX_E_LIMIT)
+            return status;
+        lx_err_clear(err);
+    }
+    return read_back(run, request, 1, proof, differs, err);
 }
 
 /* For tests: what was written will be what is there. */
@@ -274,7 +323,7 @@ enum lx_status lx_prove_file(const struct lx_run *run, const struct lx_prove_req
         lx_proof_free(proof);
         return lx_err_memory(err);
     }
-    enum lx_status status = read_back(run, request, proof, differs, err);
+    enum lx_status status = read_in_shares(run, request, proof, differs, err);
     if (status == LX_E_NOTFOUND)
         status = explain_gone(run, request, err);
     if (status != LX_E_CONFLICT && lx_mutant("skip-proof"))

@@ -96,12 +96,12 @@ static enum lx_status fetch_footer(struct lx_parquet_reader *reader, size_t *siz
                              "the footer", &reader->footer, err);
 }
 
-static bool has_checksum(const struct lx_pq_footer *footer)
+static struct lx_str checksum_of(const struct lx_pq_footer *footer)
 {
     for (size_t i = 0; i < footer->key_value_count; i++)
         if (lx_str_is(footer->key_values[i].key, LX_PQ_FOOTER_CRC_KEY))
-            return true;
-    return false;
+            return footer->key_values[i].value;
+    return LX_STR("");
 }
 
 static enum lx_status read_sums(struct lx_parquet_reader *reader, struct lx_err *err)
@@ -126,7 +126,6 @@ static enum lx_status open(struct lx_parquet_reader *reader, struct lx_err *err)
     reader->arena.max = size * METADATA_FACTOR + LX_MIB;
     LX_TRY(lx_pq_footer_read(&reader->arena, reader->footer, size,
                              reader->source.size - LX_PQ_TAIL_BYTES - (int64_t)size, &footer, err));
-    reader->strict = has_checksum(&footer);
     reader->metadata = (struct lx_parquet_metadata){
         .version = footer.version,
         .rows = footer.rows,
@@ -137,8 +136,9 @@ static enum lx_status open(struct lx_parquet_reader *reader, struct lx_err *err)
         .key_values = footer.key_values,
         .key_value_count = footer.key_value_count,
         .footer_bytes = size,
-        .checksummed = reader->strict,
+        .checksum = checksum_of(&footer),
     };
+    reader->strict = reader->metadata.checksum.len > 0;
     return read_sums(reader, err);
 }
 

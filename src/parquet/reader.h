@@ -58,8 +58,8 @@ struct lx_parquet_metadata {
     const struct lx_parquet_key_value *key_values;
     size_t key_value_count;
     size_t footer_bytes;
-    bool checksummed; /* the footer carries a checksum of itself, and it holds: a file of this
-                         writer */
+    struct lx_str checksum; /* of the footer, in text, which holds: a file of this writer; empty:
+                               it carries none */
 };
 
 const struct lx_parquet_metadata *

@@ -27,38 +27,63 @@ equal "the encoder's output: all rows are hot" "$before" "$(state)"
 equal "the encoder's output: nothing was recorded" 0 "$(committed)"
 LYNEX_MUTANT=
 
-# In the store, between upload and proof.
-LYNEX_STEP=pause@uploaded
-lynex archive > "$T/out" 2>&1 &
-pid=$!
-BACKGROUND+=("$pid")
-for _ in $(seq 100); do
-    stopped=$(ps -o pid=,stat= --ppid "$pid" -p "$pid" | awk '$2 ~ /^T/ { print $1 }' | tail -1)
-    [ -n "$stopped" ] && break
-    sleep 0.1
-done
-LYNEX_STEP=
-file=$(find "$T/archive/events" -name '*.parquet' -newer "$T/archive/_quarantine" | sort | tail -1)
-[ -n "$file" ] || fail "the run stopped behind the upload" "$(cat "$T/out")"
-python3 - "$file" <<'PY'
+# Stops a run behind an upload, turns a bit of the new file, at so many hundredths of it, and lets the run go on:
+# flip_stored NAME HUNDREDTHS
+flip_stored() {
+    local pid stopped file status out
+    touch "$T/before"
+    LYNEX_STEP=pause@uploaded
+    lynex archive > "$T/out" 2>&1 &
+    pid=$!
+    BACKGROUND+=("$pid")
+    for _ in $(seq 300); do
+        stopped=$(ps -o pid=,stat= --ppid "$pid" -p "$pid" | awk '$2 ~ /^T/ { print $1 }' | tail -1)
+        [ -n "$stopped" ] && break
+        sleep 0.1
+    done
+    LYNEX_STEP=
+    file=$(find "$T/archive/events" -name '*.parquet' -newer "$T/before" | sort | tail -1)
+    [ -n "$file" ] || fail "$1: the run stopped behind the upload" "$(cat "$T/out")"
+    python3 - "$file" "$2" <<'PY'
 import os, sys
 before = os.stat(sys.argv[1])  # rot leaves the time as it is
 with open(sys.argv[1], 'r+b') as f:
     f.seek(0, 2)
-    at = f.tell() // 2
+    at = f.tell() * int(sys.argv[2]) // 100
     f.seek(at)
     byte = f.read(1)[0]
     f.seek(at)
     f.write(bytes([byte ^ 16]))
 os.utime(sys.argv[1], ns=(before.st_atime_ns, before.st_mtime_ns))
 PY
-kill -CONT "$stopped"
-wait "$pid"; status=$?
-out=$(cat "$T/out")
-status_is "the stored object: status 4" 4 $status "$out"
-contains "the stored object: says the file" "$(basename "$file")" "$out"
-equal "the stored object: all rows are hot" "$before" "$(state)"
-equal "the stored object: nothing was recorded" 0 "$(committed)"
+    size=$(stat -c %s "$file")
+    kill -CONT "$stopped"
+    wait "$pid"; status=$?
+    out=$(cat "$T/out")
+    status_is "$1: status 4" 4 $status "$out"
+    contains "$1: says the file" "$(basename "$file")" "$out"
+    equal "$1: all rows are hot" "$before" "$(state)"
+    equal "$1: nothing was recorded" 0 "$(committed)"
+}
+
+# In the store, between upload and proof.
+flip_stored "the stored object" 50
+
+# A large file, which is proven in shares: in each of them.
+sql "CREATE TABLE prod.small AS prod.events"
+sql "INSERT INTO prod.small SELECT * FROM prod.events"
+sql "TRUNCATE TABLE prod.events"
+large_month events
+few=$before
+before=$(state)
+for at in 15 85; do
+    flip_stored "a large object, at $at %" $at
+    [ "$size" -gt $((8 << 20)) ] || fail "a large object has more than 8 MiB" "$size"
+done
+sql "TRUNCATE TABLE prod.events"
+sql "INSERT INTO prod.events SELECT * FROM prod.small"
+before=$few
+equal "the few rows are there again" "$before" "$(state)"
 
 # Without a fault the same run works, and a bit that goes wrong later is found by verify.
 out=$(lynex archive 2>&1); status_is "the next run exits 0" 0 $? "$out"

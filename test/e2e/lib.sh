@@ -336,6 +336,15 @@ fill_events() {
         ts + toIntervalMillisecond(40), (cityHash64(number, 8) % 100000) / 1000, (cityHash64(number, 9) % 1000) / 1e6
       FROM numbers($1) SETTINGS max_insert_threads = 1, max_block_size = 1000000, min_insert_block_size_rows = 1000000"
 }
+# A part of about 200,000 to 450,000 old rows of one month, in a file larger than 8 MiB: large_month TABLE
+large_month() {
+    sql "CREATE TABLE prod.many AS prod.$1"
+    fill_events 900000 many 60
+    sql "INSERT INTO prod.$1 SELECT * FROM prod.many WHERE timestamp < toStartOfDay(now('UTC')) - INTERVAL 30 DAY
+      AND toYYYYMM(timestamp, 'UTC') = (SELECT toYYYYMM(timestamp, 'UTC') AS month FROM prod.many
+        WHERE timestamp < toStartOfDay(now('UTC')) - INTERVAL 30 DAY GROUP BY month ORDER BY count() DESC LIMIT 1)"
+    sql "DROP TABLE prod.many SYNC"
+}
 # The archive as ClickHouse sees it: cold [KERNEL [COLUMNS…]]. Needs rgw_start or use_dir.
 cold_table() { # kernel: 0 or 1
     if [ -n "$RGW_USED" ]; then
