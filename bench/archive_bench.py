@@ -16,7 +16,8 @@ import urllib.request
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROWS = int(os.environ.get('BENCH_ROWS', 3_000_000))
 REPEATS = int(os.environ.get('BENCH_REPEATS', 5))
-LOOP_ROWS = int(os.environ.get('BENCH_LOOP_ROWS', 100_000))
+LOOP_BATCHES = int(os.environ.get('BENCH_LOOP_BATCHES', 5))
+LOOP_ROWS = 10_000  # a batch of the plain loop
 LYNEX = os.environ.get('LYNEX_BIN', f'{TOP}/build/lynex')
 LIBCHDB = os.environ.get('LIBCHDB', f'{TOP}/.deps/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so')
 BUCKET = 'lynex-bench'
@@ -135,9 +136,9 @@ class Bench:
         self.sql(f'CREATE TABLE bench.events AS bench.{source}')
         self.attach(source)
 
-    def attach(self, source):
+    def attach(self, source, table='events'):
         for partition in self.sql(f'SELECT DISTINCT _partition_id FROM bench.{source} ORDER BY 1').split():
-            self.sql(f"ALTER TABLE bench.events ATTACH PARTITION ID '{partition}' FROM bench.{source}")
+            self.sql(f"ALTER TABLE bench.{table} ATTACH PARTITION ID '{partition}' FROM bench.{source}")
 
     def measure(self, action):
         """Wall seconds, CPU seconds of ClickHouse, store and children, and what the action says."""
@@ -198,19 +199,31 @@ class Bench:
     def export_file(self, number):
         self.sql(f"INSERT INTO FUNCTION file('{self.dir}/peer{number}.parquet', 'Parquet') {SELECT} FROM bench.source")
 
-    def plain_loop(self):
-        """As the reference does it: 10,000 rows by LIMIT, one file, one DELETE by ids; LOOP_ROWS in all."""
-        self.sql('DROP TABLE IF EXISTS bench.looped SYNC')
-        self.sql('CREATE TABLE bench.looped AS bench.source')
-        self.sql(f'INSERT INTO bench.looped SELECT * FROM bench.source LIMIT {LOOP_ROWS}')
+    def loop_batch(self, name):
+        """One batch as the reference does it: rows by LIMIT, one file, one DELETE by ids. Its seconds."""
         start = time.monotonic()
-        for batch in range(LOOP_ROWS // 10_000):
-            self.sql(f"INSERT INTO FUNCTION s3('{self.url(f'loop{batch}-{start}.parquet')}', {self.keys()}, 'Parquet') "
-                     f'{SELECT} FROM bench.looped ORDER BY timestamp LIMIT 10000')
-            ids = self.sql("SELECT concat('\\'', toString(event_id), '\\'') FROM bench.looped ORDER BY timestamp "
-                           'LIMIT 10000 FORMAT TSVRaw').split('\n')
-            self.sql('DELETE FROM bench.looped WHERE event_id IN (' + ','.join(ids) + ')', 'max_query_size=100000000')
-        return (time.monotonic() - start) / LOOP_ROWS * ROWS
+        self.sql(f"INSERT INTO FUNCTION s3('{self.url(f'{name}.parquet')}', {self.keys()}, 'Parquet') "
+                 f'{SELECT} FROM bench.looped ORDER BY timestamp LIMIT {LOOP_ROWS}')
+        ids = self.sql("SELECT concat('\\'', toString(event_id), '\\'') FROM bench.looped ORDER BY timestamp "
+                       f'LIMIT {LOOP_ROWS} FORMAT TSVRaw').split('\n')
+        self.sql('DELETE FROM bench.looped WHERE event_id IN (' + ','.join(ids) + ')', 'max_query_size=100000000')
+        return time.monotonic() - start
+
+    def plain_loop(self, number):
+        """Seconds that a loop of batches takes for all rows. A batch sorts all rows that are left, so that its time
+        falls from batch to batch: some are timed on the whole table and some on the last rows, and the mean of both
+        is every batch's."""
+        means = []
+        for rows in (ROWS, LOOP_BATCHES * LOOP_ROWS):
+            self.sql('DROP TABLE IF EXISTS bench.looped SYNC')
+            self.sql('CREATE TABLE bench.looped AS bench.source')
+            if rows == ROWS:
+                self.attach('source', 'looped')
+            else:
+                self.sql(f'INSERT INTO bench.looped SELECT * FROM bench.source LIMIT {rows}')
+            means.append(sum(self.loop_batch(f'loop{number}-{rows}-{i}') for i in range(LOOP_BATCHES)) / LOOP_BATCHES)
+        self.sql('DROP TABLE bench.looped SYNC')
+        return ROWS / LOOP_ROWS * sum(means) / 2
 
 
 def docs_around(name):
