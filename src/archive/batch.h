@@ -57,7 +57,7 @@ struct lx_batch_file {
     /* Being stored and proven. */
     struct lx_task task;
     size_t memory;       /* that it takes until it is taken in, about */
-    size_t shares, scan; /* of its row groups, read back side by side; of memory, for each */
+    size_t shares, scan; /* of its row groups, read back side by side; of `memory`, for each */
     bool taken;          /* another writer has the name: it is to be given another */
     bool won;            /* the store said that the name is ours: no answer was lost */
     bool unproven;       /* the proof failed, nothing else */
@@ -110,8 +110,8 @@ LX_MUST_CHECK enum lx_status lx_batch_end_file(struct lx_batch *batch, struct lx
 /* Another name for a file whose name another writer has taken. */
 LX_MUST_CHECK enum lx_status lx_batch_rename_file(struct lx_batch_file *file, struct lx_err *err);
 void lx_batch_file_free(struct lx_batch_file *file);
-/* In how many shares the last file of a run may be proven. Before it other work fills the cores; at
- * the end a proof in one share would leave a core idle. */
+/* In how many shares the last file of a plan may be proven. Before it other work fills the cores;
+ * at the end a proof in one share would leave a core idle. */
 struct lx_proof_room {
     size_t threads, row_groups;
     size_t hashes, scan; /* bytes: of its rows' hashes, of one scan */

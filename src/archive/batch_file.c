@@ -17,9 +17,9 @@
 #define ROW_GROUP_RAW_BYTES (384 * LX_MIB)
 #define PENDING_BYTES (24 * LX_MIB)
 /* Of the run's memory: one part of so many for the pages of all columns, and for their
- * dictionaries. Wide tables get smaller ones. A scan that proves the file may take half of the
- * memory, and holds a page of each column twice, as it is stored and as it is, and its dictionary.
- */
+ * dictionaries. Wide tables get smaller ones. The scans that prove the file may take half of
+ * the memory, and hold a page of each column twice, as it is stored and as it is, and its
+ * dictionary. */
 #define PAGES_SHARE 8
 #define DICTIONARIES_SHARE 16
 #define LARGEST_DICTIONARY LX_MIB
@@ -27,9 +27,10 @@
 #define USUAL_MEMORY ((int64_t)(256 * LX_MIB)) /* of a run: what these sizes are meant for */
 #define HASHES_SHARE                                                                               \
     8 /* of a run's memory, for the hashes of one file's rows: one part of so many */
-/* Of reading a column back, as reader.h has it. */
+/* Of reading a column back, as file_scan.c has it; and what zstd takes for one. */
 #define SCAN_ROWS 16384
 #define SCAN_PIECE LX_MIB
+#define SCAN_UNPACKING (128 * LX_KIB)
 #define FOOTER_FACTOR 4 /* how much larger it is when it was parsed */
 
 /* -- names --------------------------------------------------------------------------------- */
@@ -457,7 +458,7 @@ static size_t scan_memory(const struct lx_batch_file *file, const struct lx_parq
         size_t batch = 2 * ((size_t)column->raw_bytes / rows * smaller(rows, SCAN_ROWS));
         size_t page = (size_t)column->largest_page, stored = largest_chunk(info, i);
         size_t piece = smaller(stored, page > SCAN_PIECE ? page : SCAN_PIECE);
-        all += piece + piece / 8 + page + page / 8 + (batch > page ? batch : page);
+        all += piece + piece / 8 + page + page / 8 + (batch > page ? batch : page) + SCAN_UNPACKING;
     }
     return all;
 }
@@ -470,7 +471,7 @@ size_t lx_batch_proof_shares(const struct lx_proof_room *room)
     return shares > 1 ? shares : 1;
 }
 
-/* Is it the last that a plan's batches make? Nothing is read or encoded beside its proof. */
+/* Is it the last of a plan's? Nothing is read or encoded beside its proof. */
 static bool is_last(const struct lx_batch *batch)
 {
     const struct lx_plan *plan = batch->plan;

@@ -159,7 +159,8 @@ static enum lx_status whose(const struct lx_batch_file *file, const struct lx_ob
                                                  .key = file->key,
                                                  .size = found->size,
                                                  .schema = file->batch->schema,
-                                                 .batch = file->batch->id};
+                                                 .batch = file->batch->id,
+                                                 .last = 1}; /* its footer says it */
     struct lx_file_scan *scan = NULL;
     struct lx_err why = LX_ERR_INIT;
     enum lx_status status = lx_file_scan_open(&options, &scan, &why);
@@ -199,10 +200,14 @@ static enum lx_status quarantine(const struct lx_batch_file *file, bool limit, s
 }
 
 /* Whatever is wrong with what was stored, it is no proof. What this program wrote and cannot read
- * ("encrypted", of an unknown codec, too long) is damaged. */
+ * ("encrypted", of an unknown codec, too long) is damaged, and so is what the store said is ours
+ * and does not say so itself. */
 static enum lx_status judge_unproven(const struct lx_batch_file *file, enum lx_status status,
                                      struct lx_err *err)
 {
+    if (status == LX_E_CONFLICT && file->won)
+        status = lx_err_set(err, LX_E_MISMATCH,
+                            "the proof failed: %s does not say which batch it is of", file->key);
     if (lx_status_class(status) == LX_CLASS_corrupt || status == LX_E_UNSUPPORTED ||
         status == LX_E_LIMIT) {
         const struct lx_prove_request request = request_of(file);
@@ -375,14 +380,24 @@ void lx_files_take_in(struct lx_run *run, bool wait)
     }
 }
 
+/* Waits until there is memory for the file beside the others; for its proof in as many of its
+ * shares as there is then. */
+static void wait_for_memory(struct lx_run *run, struct lx_batch_file *file, size_t most)
+{
+    size_t shares = file->shares, one = file->memory - (shares - 1) * file->scan;
+    while (run->under_way != NULL && run->under_way_memory + one > most)
+        lx_files_take_in(run, true);
+    while (shares > 1 && run->under_way_memory + one + (shares - 1) * file->scan > most)
+        shares--;
+    file->shares = shares;
+    file->memory = one + (shares - 1) * file->scan;
+}
+
 void lx_files_hand_over(struct lx_batch_file *file)
 {
     struct lx_run *run = file->batch->run;
     size_t most = (size_t)run->o->memory_bytes / LX_BACKGROUND_SHARE;
-    for (; file->shares > 1 && run->under_way_memory + file->memory > most; file->shares--)
-        file->memory -= file->scan;
-    while (run->under_way != NULL && run->under_way_memory + file->memory > most)
-        lx_files_take_in(run, true);
+    wait_for_memory(run, file, most);
     file->task = (struct lx_task){.work = store_and_prove, .context = file};
     file->next = NULL;
     *run->under_way_end = file;

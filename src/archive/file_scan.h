@@ -34,7 +34,8 @@ struct lx_file_scan_options {
     size_t share, shares;
 };
 
-/* LX_E_CORRUPT where the file lacks a column of the schema. Fields of `options` are borrowed. */
+/* LX_E_CORRUPT where the file lacks a column of the schema, or, of a scan of row groups, its footer
+ * the checksum of itself. Fields of `options` are borrowed. */
 LX_MUST_CHECK enum lx_status lx_file_scan_open(const struct lx_file_scan_options *options,
                                                struct lx_file_scan **scan, struct lx_err *err);
 void lx_file_scan_close(struct lx_file_scan *scan);

@@ -210,9 +210,14 @@ static enum lx_status prove_share(void *context, size_t index, struct lx_err *er
  * does not answer, and that more than being interrupted, maybe for another share's sake. */
 static int gravity(enum lx_status status)
 {
-    if (lx_status_class(status) == LX_CLASS_corrupt)
-        return 3;
-    return status == LX_E_CONFLICT ? 4 : status == LX_OK ? 0 : status == LX_E_CANCELLED ? 1 : 2;
+    switch (status) {
+    case LX_OK: return 0;
+    case LX_E_CANCELLED: return 1;
+    case LX_E_CONFLICT: return 4;
+    case LX_E_UNSUPPORTED: /* as a damaged byte may have it */
+    case LX_E_BUG: return 3;
+    default: return lx_status_class(status) == LX_CLASS_corrupt ? 3 : 2;
+    }
 }
 
 static const struct share *worst_of(const struct comparison *comparison)

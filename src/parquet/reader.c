@@ -96,9 +96,10 @@ static enum lx_status fetch_footer(struct lx_parquet_reader *reader, size_t *siz
                              "the footer", &reader->footer, err);
 }
 
+/* The last one, which lx_pq_footer_is_sound has looked at. */
 static struct lx_str checksum_of(const struct lx_pq_footer *footer)
 {
-    for (size_t i = 0; i < footer->key_value_count; i++)
+    for (size_t i = footer->key_value_count; i-- > 0;)
         if (lx_str_is(footer->key_values[i].key, LX_PQ_FOOTER_CRC_KEY))
             return footer->key_values[i].value;
     return LX_STR("");

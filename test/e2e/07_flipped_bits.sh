@@ -27,8 +27,8 @@ equal "the encoder's output: all rows are hot" "$before" "$(state)"
 equal "the encoder's output: nothing was recorded" 0 "$(committed)"
 LYNEX_MUTANT=
 
-# Stops a run behind an upload, turns a bit of the new file, at so many hundredths of it, and lets the run go on:
-# flip_stored NAME HUNDREDTHS
+# Stops a run behind an upload, turns a bit of the new file, at so many hundredths of it or where its footer's pairs
+# begin, and lets the run go on: flip_stored NAME HUNDREDTHS|pairs
 flip_stored() {
     local pid stopped file status out
     touch "$T/before"
@@ -48,12 +48,13 @@ flip_stored() {
 import os, sys
 before = os.stat(sys.argv[1])  # rot leaves the time as it is
 with open(sys.argv[1], 'r+b') as f:
-    f.seek(0, 2)
-    at = f.tell() * int(sys.argv[2]) // 100
-    f.seek(at)
-    byte = f.read(1)[0]
-    f.seek(at)
-    f.write(bytes([byte ^ 16]))
+    bytes_ = bytearray(f.read())
+    if sys.argv[2] == 'pairs':  # the field's number: then there are none, no batch and no checksum either
+        bytes_[bytes_.rindex(b'\x18\x0blynex.batch') - 2] ^= 64
+    else:
+        bytes_[len(bytes_) * int(sys.argv[2]) // 100] ^= 16
+    f.seek(0)
+    f.write(bytes_)
 os.utime(sys.argv[1], ns=(before.st_atime_ns, before.st_mtime_ns))
 PY
     size=$(stat -c %s "$file")
@@ -68,6 +69,8 @@ PY
 
 # In the store, between upload and proof.
 flip_stored "the stored object" 50
+flip_stored "the names of the stored object" pairs
+contains "the names of the stored object: says what" "does not say which batch it is of" "$(cat "$T/out")"
 
 # A large file, which is proven in shares: in each of them.
 sql "CREATE TABLE prod.small AS prod.events"

@@ -222,6 +222,24 @@ out=$(lynex archive 2>&1); status_is "a file that failed while ClickHouse was si
 equal "a file that failed while ClickHouse was silent: all is done" "0 800000" \
     "$(sql "SELECT (SELECT count() FROM prod.silent), (SELECT count() FROM deltaLake('$AWS_ENDPOINT_URL/$BUCKET/silent/', '$AWS_ACCESS_KEY_ID', '$AWS_SECRET_ACCESS_KEY'))" | tr '\t' ' ')"
 
+# The last file of a plan is read back in two shares, where there is a second thread: one footer more.
+sql "CREATE TABLE prod.shares (n Int64, at DateTime('UTC'), s String) ENGINE = MergeTree ORDER BY n"
+for days in 100 60; do
+    sql "INSERT INTO prod.shares SELECT number, toDateTime('$TODAY', 'UTC') - toIntervalDay($days) + number % 3600,
+        concat(hex(sipHash128(number, $days)), hex(sipHash128(number, $days, 1))) FROM numbers(320000)"
+done
+reads_of() { # THREADS: GETs of each data file, in the order of their months
+    local out
+    SETTINGS=("${COMMON[@]}" ARCHIVE_TABLE=shares ARCHIVE_TIME_COLUMN=at "ARCHIVE_THREADS=$1" DELETE_AFTER_ARCHIVE=false
+        "S3_ARCHIVE_ROOT=shares$1" "AWS_ENDPOINT_URL=http://127.0.0.1:$STORE_PORT")
+    faults "$STORE_PORT"
+    out=$(lynex archive 2>&1) || fail "files of 320,000 rows, $1 threads" "$out"
+    exchanges "$STORE_PORT" | awk -F'\t' '$2 == "GET" && $5 ~ /\.parquet/ { n[$5]++ } END { for (key in n) print key, n[key] }' |
+        sort | awk '{ print $2 }' | paste -sd ' '
+}
+equal "footer, first bytes, three row groups, indexes of each file" "6 6" "$(reads_of 1)"
+equal "the last file's proof in two shares" "6 7" "$(reads_of 2)"
+
 wait "$endless" "$multipart"
 results_of "$T/endless"
 results_of "$T/multipart"
