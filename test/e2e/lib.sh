@@ -17,7 +17,7 @@ FAILED=0
 CHECKS=0
 # One day holds for a whole test: `today` of ClickHouse and of lynex must not change in its midst. Shortly before
 # midnight UTC a test waits for the next day.
-MIDNIGHT_MARGIN=${MIDNIGHT_MARGIN:-240} # seconds that a test may take
+MIDNIGHT_MARGIN=${MIDNIGHT_MARGIN:-480} # seconds that a test may take
 left=$((86400 - $(date -u +%s) % 86400))
 [ "$left" -ge "$MIDNIGHT_MARGIN" ] || { echo "# waiting $left s for the next day"; sleep $((left + 1)); }
 unset left
