@@ -9,6 +9,7 @@
 
 #define SAMPLE_VALUES 32768                /* of the first trial: enough for numbers */
 #define SAMPLE_BYTES ((size_t)1024 * 1024) /* of the first trial: texts */
+#define GLANCE_BYTES ((size_t)256 * 1024)  /* of texts, before they are tried on the whole page */
 #define UNSURE_BYTES 4096 /* of an encoded sample: too few to show what others are like */
 #define MAX_LEVELS 5
 #define MAX_CANDIDATES 4
@@ -143,7 +144,8 @@ struct trial {
     struct lx_pq_scratch *scratch;
     struct lx_err *err;
     struct step ways[MAX_LEVELS + 1];
-    size_t way_count, from, to; /* [from, to) are tried */
+    size_t way_count, from, to;   /* [from, to) are tried */
+    double sizes[MAX_LEVELS + 1]; /* bytes that they gave, of the last encoding */
     double price;
 };
 
@@ -220,6 +222,7 @@ static enum lx_status try_ways(struct trial *trial, enum lx_parquet_encoding enc
     for (size_t i = trial->from; i < trial->to; i++) {
         double size;
         LX_TRY(packed_size(trial, &trial->ways[i].how, &size));
+        trial->sizes[i] = size;
         double bytes = size + compression_time(&trial->ways[i], raw, size) * trial->price;
         struct candidate here = {encoding, i,
                                  expense->base + bytes * expense->factor / expense->values, raw};
@@ -281,7 +284,8 @@ static enum lx_status sample_dictionary(struct trial *trial, const struct lx_col
         return LX_OK;
     LX_TRY(lx_pq_dictionary_add(dictionary, values, half, count - half, ids + half, &done));
     growth->whole = lx_pq_dictionary_count(dictionary);
-    if (done < count - half)
+    /* Of values that are nearly all distinct a dictionary is as large as they are. */
+    if (done < count - half || growth->whole > count - count / 16)
         return LX_OK;
     double expected = (double)trial->question->expected_values, n = (double)count;
     growth->expected = (double)growth->whole;
@@ -392,10 +396,39 @@ static enum lx_status refine(const struct trial *trial, const struct lx_pq_page 
     *best = (struct candidate){.cost = INFINITY};
     again.from = first->way;
     LX_TRY(try_encoding(&again, first->encoding, &page->values, page->count, best));
+    /* Of the ways that were dearer, the next one may be worth it for the other encoding: where it
+     * found more. */
+    size_t next = best->way + 1;
+    bool wider = !small && next < trial->to && again.sizes[next] < again.sizes[best->way] * 0.995;
     again.from = best->way;
-    again.to = small || best->way + 2 > trial->to ? best->way + 1 : best->way + 2;
+    again.to = wider ? next + 1 : next;
     if (second->cost < INFINITY)
         LX_TRY(try_encoding(&again, second->encoding, &page->values, page->count, best));
+    return LX_OK;
+}
+
+/* The two best of the encodings, the dictionary apart, of the first `sample` values. */
+static enum lx_status try_encodings(struct trial *trial, const struct lx_column *values,
+                                    int64_t sample, struct candidate *first,
+                                    struct candidate *second)
+{
+    enum lx_parquet_encoding encodings[MAX_CANDIDATES];
+    enum lx_parquet_encoding forced = trial->question->column->encoding;
+    size_t count = list_encodings(trial->question, encodings);
+    if (forced != LX_PARQUET_ENCODING_AUTO && forced != LX_PARQUET_RLE_DICTIONARY) {
+        encodings[0] = forced;
+        count = 1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct candidate here = {.cost = INFINITY};
+        LX_TRY(try_encoding(trial, encodings[i], values, sample, &here));
+        if (here.cost < first->cost) {
+            *second = *first;
+            *first = here;
+        } else if (here.cost < second->cost) {
+            *second = here;
+        }
+    }
     return LX_OK;
 }
 
@@ -403,34 +436,24 @@ static enum lx_status choose(struct trial *trial, const struct lx_pq_page *page,
                              struct lx_pq_choice *choice)
 {
     const struct lx_pq_question *question = trial->question;
-    enum lx_parquet_encoding encodings[MAX_CANDIDATES], forced = question->column->encoding;
-    size_t count = list_encodings(question, encodings);
+    enum lx_parquet_encoding forced = question->column->encoding;
     int64_t sample = sample_count(page, SAMPLE_BYTES);
     struct candidate first = {LX_PARQUET_PLAIN, 0, INFINITY, 0}, second = first;
     struct candidate dictionary = first;
-    if (forced != LX_PARQUET_ENCODING_AUTO && forced != LX_PARQUET_RLE_DICTIONARY) {
-        encodings[0] = forced;
-        count = 1;
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct candidate here = {.cost = INFINITY};
-        LX_TRY(try_encoding(trial, encodings[i], &page->values, sample, &here));
-        if (here.cost < first.cost) {
-            second = first;
-            first = here;
-        } else if (here.cost < second.cost) {
-            second = here;
-        }
-    }
     bool wants = forced == LX_PARQUET_RLE_DICTIONARY ||
                  (forced == LX_PARQUET_ENCODING_AUTO && !question->column->no_dictionary);
     if (wants && question->leaf->field->physical != LX_PARQUET_BOOLEAN)
         LX_TRY(try_dictionary(trial, &page->values, sample, &dictionary));
-    bool dictionary_wins = dictionary.cost < first.cost || forced == LX_PARQUET_RLE_DICTIONARY;
-    bool refinable = !dictionary_wins && page->values.shape == LX_COLUMN_BYTES &&
+    bool refinable = forced != LX_PARQUET_RLE_DICTIONARY && page->values.shape == LX_COLUMN_BYTES &&
                      page->count > sample && question->file->effort != LX_PARQUET_FAST;
     /* A file's first rows are often unlike the rest: the trial that costs is of later ones. */
     bool later = question->more && question->file->effort == LX_PARQUET_BALANCED;
+    /* The page will decide, and there is no dictionary to be compared with. */
+    if (refinable && !later && dictionary.cost == INFINITY)
+        sample = sample_count(page, GLANCE_BYTES);
+    LX_TRY(try_encodings(trial, &page->values, sample, &first, &second));
+    bool dictionary_wins = dictionary.cost < first.cost || forced == LX_PARQUET_RLE_DICTIONARY;
+    refinable = refinable && !dictionary_wins;
     if (refinable && !later) {
         struct candidate refined;
         LX_TRY(refine(trial, page, &first, &second, &refined));
