@@ -8,6 +8,7 @@ mkdir -p "$T/ch"
     }
     for u in breaking limited final offset filtered empty_set nulls threads strict; do user $u; done
     user reading
+    user narrow | sed 's/SELECT,/SELECT(id, project_id, timestamp, _part, _partition_id, _part_offset),/'
     user hidden "<databases><prod><events><filter>project_id != 'p3'</filter></events></prod></databases>"
 } > "$T/ch/users.d.xml"
 cat > "$T/ch/profiles.d.xml" <<'XML'
@@ -22,12 +23,13 @@ cat > "$T/ch/profiles.d.xml" <<'XML'
 <p_strict><max_block_size>1000</max_block_size><constraints><max_threads><max>1</max></max_threads><priority><readonly/></priority><max_block_size><readonly/></max_block_size><log_comment><readonly/></log_comment></constraints></p_strict>
 <p_reading><readonly>1</readonly></p_reading>
 <p_hidden/>
+<p_narrow/>
 XML
 echo "<query_log><database>system</database><table>query_log</table><flush_interval_milliseconds>100</flush_interval_milliseconds></query_log>" > "$T/ch/config.d.xml"
 ch_start
 sql "CREATE DATABASE prod ENGINE = Atomic"
 n=0
-for user in breaking limited final offset filtered empty_set nulls threads strict reading hidden; do
+for user in breaking limited final offset filtered empty_set nulls threads strict reading hidden narrow; do
     sql "DROP TABLE IF EXISTS prod.events SYNC"
     # A Replacing table: final=1 would hide versions that the archive must hold.
     sql "CREATE TABLE prod.events (id UInt64, project_id String, timestamp DateTime64(3), v Nullable(Int32)) ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(timestamp) ORDER BY id SETTINGS min_rows_for_wide_part = 1"
@@ -52,6 +54,7 @@ for user in breaking limited final offset filtered empty_set nulls threads stric
     case $user in
         breaking | limited | final | offset | filtered | empty_set | nulls | threads | strict) status_is "$user: works" 0 $status "$out" ;;
         reading) status_is "a read-only profile is refused" 1 $status "$out"; contains "and named" "profile" "$out" ;;
+        narrow) status_is "some columns alone are refused" 1 $status "$out"; contains "and named" "SELECT(v)" "$out" ;;
         hidden) status_is "a row policy is refused" 1 $status "$out"; contains "and named" "row policy" "$out" ;;
     esac
     # What only makes lynex a better guest is left out where it is refused, each said once.
