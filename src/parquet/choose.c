@@ -11,7 +11,7 @@
 #define SAMPLE_BYTES ((size_t)1024 * 1024) /* of the first trial: texts */
 #define GLANCE_BYTES ((size_t)256 * 1024)  /* of texts, before they are tried on the whole page */
 #define UNSURE_BYTES 4096 /* of an encoded sample: too few to show what others are like */
-#define MAX_LEVELS 5
+#define MAX_LEVELS 6
 #define MAX_CANDIDATES 4
 
 /* Bytes that a nanosecond must save. */
@@ -79,11 +79,15 @@ static const struct step ladder[3][MAX_LEVELS] = {
          {{LX_PARQUET_ZSTD, 3, .min_match = 7, .hash_log = 18, .chain_log = 13, .window_log = 23},
           4.2},
          {{LX_PARQUET_ZSTD, .level = 3}, 4.3}},
+    /* The page is tried in the ways from the sample's best on: those that look far come last. */
     [LX_PARQUET_SMALL] = {{{LX_PARQUET_ZSTD, .level = 1}, 2.4},
                           {{LX_PARQUET_ZSTD, .level = 3}, 4.3},
                           {{LX_PARQUET_ZSTD, .level = 5}, 8.8},
+                          {{LX_PARQUET_ZSTD, .level = 6}, 12.0},
                           {{LX_PARQUET_ZSTD, .level = 5, .min_match = 7, .window_log = 23}, 8.8},
-                          {{LX_PARQUET_ZSTD, .level = 6}, 12.0}},
+                          {{LX_PARQUET_ZSTD, 3, .min_match = 7, .hash_log = 18, .chain_log = 13,
+                            .window_log = 23},
+                           4.2}},
 };
 
 /* The same of a level that is asked for. */

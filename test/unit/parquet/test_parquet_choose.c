@@ -206,7 +206,7 @@ static size_t packed(const struct lx_pq_page *page, enum lx_parquet_encoding enc
 }
 
 /* What an effort may use. */
-#define WAYS 6
+#define WAYS 7
 static const struct lx_pq_compression ways[3][WAYS] = {
     [LX_PARQUET_FAST] = {{LX_PARQUET_UNCOMPRESSED}, {LX_PARQUET_ZSTD, .level = 1}},
     [LX_PARQUET_BALANCED] = {{LX_PARQUET_UNCOMPRESSED},
@@ -218,6 +218,8 @@ static const struct lx_pq_compression ways[3][WAYS] = {
                              {LX_PARQUET_ZSTD, .level = 3}},
     [LX_PARQUET_SMALL] = {{LX_PARQUET_UNCOMPRESSED},
                           {LX_PARQUET_ZSTD, .level = 1},
+                          {LX_PARQUET_ZSTD, 3, .min_match = 7, .hash_log = 18, .chain_log = 13,
+                           .window_log = 23},
                           {LX_PARQUET_ZSTD, .level = 3},
                           {LX_PARQUET_ZSTD, .level = 5},
                           {LX_PARQUET_ZSTD, .level = 5, .min_match = 7, .window_log = 23},
@@ -269,6 +271,7 @@ static void test_as_good_as_any(void **state)
     (void)state;
     for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
         struct lx_pq_page *page = make_page(&kinds[k]);
+        size_t sizes[3];
         for (enum lx_parquet_effort effort = LX_PARQUET_BALANCED; effort <= LX_PARQUET_SMALL;
              effort++) {
             struct lx_pq_choice choice = choose(&kinds[k], page, effort, false);
@@ -277,6 +280,7 @@ static void test_as_good_as_any(void **state)
             print_message("%s, effort %d: encoding %d, level %d, window %d: %zu bytes of %zu\n",
                           kinds[k].name, (int)effort, (int)choice.encoding,
                           choice.compression.level, choice.compression.window_log, size, best);
+            sizes[effort] = size;
             assert_false(choice.rough);
             assert_true(size <= best + best * slack[effort] / 100);
             if (effort != LX_PARQUET_BALANCED)
@@ -284,6 +288,8 @@ static void test_as_good_as_any(void **state)
             assert_int_equal(choice.encoding, kinds[k].encoding);
             assert_int_equal(choice.compression.window_log >= 22, kinds[k].far);
         }
+        assert_true(sizes[LX_PARQUET_SMALL] <= sizes[LX_PARQUET_BALANCED]);
+        assert_true(sizes[LX_PARQUET_BALANCED] <= sizes[LX_PARQUET_FAST]);
         lx_pq_page_free(page);
     }
 }
