@@ -79,15 +79,14 @@ static const struct step ladder[3][MAX_LEVELS] = {
          {{LX_PARQUET_ZSTD, 3, .min_match = 7, .hash_log = 18, .chain_log = 13, .window_log = 23},
           4.2},
          {{LX_PARQUET_ZSTD, .level = 3}, 4.3}},
-    /* The page is tried in the ways from the sample's best on: those that look far come last. */
     [LX_PARQUET_SMALL] = {{{LX_PARQUET_ZSTD, .level = 1}, 2.4},
-                          {{LX_PARQUET_ZSTD, .level = 3}, 4.3},
-                          {{LX_PARQUET_ZSTD, .level = 5}, 8.8},
-                          {{LX_PARQUET_ZSTD, .level = 6}, 12.0},
-                          {{LX_PARQUET_ZSTD, .level = 5, .min_match = 7, .window_log = 23}, 8.8},
                           {{LX_PARQUET_ZSTD, 3, .min_match = 7, .hash_log = 18, .chain_log = 13,
                             .window_log = 23},
-                           4.2}},
+                           4.2},
+                          {{LX_PARQUET_ZSTD, .level = 3}, 4.3},
+                          {{LX_PARQUET_ZSTD, .level = 5}, 8.8},
+                          {{LX_PARQUET_ZSTD, .level = 5, .min_match = 7, .window_log = 23}, 8.8},
+                          {{LX_PARQUET_ZSTD, .level = 6}, 12.0}},
 };
 
 /* The same of a level that is asked for. */
@@ -234,7 +233,7 @@ static enum lx_status try_ways(struct trial *trial, enum lx_parquet_encoding enc
             here.cost += expense->more[i];
         keep_cheaper(best, &here);
         /* Ways go from the fastest on: where one is dearer than those before, so are the next; not
-         * always, so where bytes count most all are tried. */
+         * always, so where bytes count most (small) all are tried. */
         if (i > 1 && here.cost > cheapest && trial->question->file->effort != LX_PARQUET_SMALL)
             break;
         cheapest = here.cost < cheapest ? here.cost : cheapest;
@@ -289,7 +288,8 @@ static enum lx_status sample_dictionary(struct trial *trial, const struct lx_col
     LX_TRY(lx_pq_dictionary_add(dictionary, values, half, count - half, ids + half, &done));
     growth->whole = lx_pq_dictionary_count(dictionary);
     /* Of values that are nearly all distinct a dictionary is as large as they are. */
-    if (done < count - half || growth->whole > count - count / 16)
+    bool forced = trial->question->column->encoding == LX_PARQUET_RLE_DICTIONARY;
+    if (done < count - half || (!forced && growth->whole > count - count / 16))
         return LX_OK;
     double expected = (double)trial->question->expected_values, n = (double)count;
     growth->expected = (double)growth->whole;
@@ -390,7 +390,8 @@ static int64_t sample_count(const struct lx_pq_page *page, size_t bytes)
 }
 
 /* Long texts again, on the whole page: what is found depends on how far back can be looked. Larger
- * tables and windows gain by that: the ways are those from the sample's best on. */
+ * tables and windows gain by that: the ways are those from the sample's best on, or all where bytes
+ * count most. */
 static enum lx_status refine(const struct trial *trial, const struct lx_pq_page *page,
                              const struct candidate *first, const struct candidate *second,
                              struct candidate *best)
@@ -398,7 +399,7 @@ static enum lx_status refine(const struct trial *trial, const struct lx_pq_page 
     struct trial again = *trial;
     bool small = trial->question->file->effort == LX_PARQUET_SMALL;
     *best = (struct candidate){.cost = INFINITY};
-    again.from = first->way;
+    again.from = small ? 0 : first->way;
     LX_TRY(try_encoding(&again, first->encoding, &page->values, page->count, best));
     /* Of the ways that were dearer, the next one may be worth it for the other encoding: where it
      * found more. */
@@ -462,6 +463,7 @@ static enum lx_status choose(struct trial *trial, const struct lx_pq_page *page,
         struct candidate refined;
         LX_TRY(refine(trial, page, &first, &second, &refined));
         first = refined;
+        sample = page->count;
     }
     *choice = (struct lx_pq_choice){.encoding = first.encoding,
                                     .fallback = first.encoding,
