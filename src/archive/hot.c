@@ -5,16 +5,6 @@
 
 #include <stdlib.h>
 
-void lx_hot_columns_free(struct lx_source_column *columns, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        char *memory;
-        memcpy(&memory, &columns[i].name.ptr, sizeof memory);
-        lx_free(memory);
-    }
-    lx_free(columns);
-}
-
 void lx_hot_table_free(struct lx_hot_table *table)
 {
     if (table == NULL)
@@ -25,7 +15,13 @@ void lx_hot_table_free(struct lx_hot_table *table)
                            table->time_column, table->ttl_sql};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         lx_free(texts[i]);
-    lx_hot_columns_free(table->columns, table->column_count);
+    for (size_t i = 0; i < table->column_count; i++) {
+        /* One allocation a column holds its four texts, the name first. */
+        char *memory;
+        memcpy(&memory, &table->columns[i].name.ptr, sizeof memory);
+        lx_free(memory);
+    }
+    lx_free(table->columns);
     lx_ch_type_free(&table->time_type);
     lx_free(table);
 }

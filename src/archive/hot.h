@@ -38,8 +38,6 @@ struct lx_hot_table {
     int64_t total_rows, total_bytes; /* on disk; -1 unknown */
 };
 void lx_hot_table_free(struct lx_hot_table *table); /* the struct too; NULL is fine */
-/* The array and its texts: the four of a column lie in one allocation, the name first. */
-void lx_hot_columns_free(struct lx_source_column *columns, size_t count);
 
 struct lx_hot_day {
     int32_t day; /* since 1970-01-01, UTC */

@@ -34,9 +34,8 @@ void lx_hot_sql_free(struct lx_hot_sql *hot)
     lx_free(hot->table);
     lx_free(hot->time_column);
     lx_free(hot->host);
-    lx_hot_columns_free(hot->columns, hot->column_count);
-    lx_free(hot->uuid);
-    lx_free(hot->create_sql);
+    lx_free(hot->columns);
+    lx_free(hot->column_memory);
     lx_buf_free(&hot->target);
     lx_buf_free(&hot->time);
     lx_ch_type_free(&hot->time_type);
@@ -223,9 +222,8 @@ static enum lx_status fill_facts(struct lx_hot_sql *hot, const struct lx_ch_tabl
     return LX_OK;
 }
 
-/* *changed_at: when the file that defines the table was written, seconds. */
 static enum lx_status ask_facts(struct lx_hot_sql *hot, struct lx_hot_table *table,
-                                int64_t *changed_at, struct lx_err *err)
+                                struct lx_err *err)
 {
     struct lx_buf sql = LX_BUF(LX_SQL_MAX_TEXT);
     struct lx_ch_table answer = {0};
@@ -233,8 +231,7 @@ static enum lx_status ask_facts(struct lx_hot_sql *hot, struct lx_hot_table *tab
         &sql, "SELECT database, toString(uuid), engine, create_table_query, partition_key, "
               "sorting_key, ifNull(total_rows, 0), ifNull(total_bytes, 0), "
               "toUInt64(toUnixTimestamp(now())), toUInt64(uptime()), hostName(), version(), "
-              "engine_full, toUInt64(toUnixTimestamp(metadata_modification_time)) "
-              "FROM system.tables WHERE database = ");
+              "engine_full FROM system.tables WHERE database = ");
     if (status == LX_OK)
         status = hot->database != NULL ? lx_ch_quote_text(&sql, lx_str_of(hot->database))
                                        : lx_buf_text(&sql, "currentDatabase()");
@@ -247,22 +244,24 @@ static enum lx_status ask_facts(struct lx_hot_sql *hot, struct lx_hot_table *tab
     else
         status = ask(hot, "table", &sql, 10, &answer, err);
     if (status == LX_OK)
-        status = lx_ch_table_check(&answer, "ttttttuuuutttu", err);
+        status = lx_ch_table_check(&answer, "ttttttuuuuttt", err);
     if (status == LX_OK)
         status =
             answer.block.rows == 0 ? why_not_there(hot, err) : fill_facts(hot, &answer, table, err);
-    if (status == LX_OK)
-        *changed_at = (int64_t)lx_ch_u64(&answer, 13, 0);
     lx_ch_table_free(&answer);
     lx_buf_free(&sql);
     return status;
 }
 
-static enum lx_status copy_column(const struct lx_str texts[4], struct lx_source_column *column)
+static enum lx_status copy_column(const struct lx_ch_table *answer, int64_t row,
+                                  struct lx_source_column *column)
 {
+    struct lx_str texts[4];
     size_t size = 1;
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++) {
+        texts[i] = lx_ch_text(answer, i, row);
         size += texts[i].len;
+    }
     char *memory = lx_malloc(size);
     if (memory == NULL)
         return LX_E_MEMORY;
@@ -276,34 +275,6 @@ static enum lx_status copy_column(const struct lx_str texts[4], struct lx_source
         pos += texts[i].len;
     }
     return LX_OK;
-}
-
-static enum lx_status copy_columns(const struct lx_source_column *from, size_t count,
-                                   struct lx_source_column **out)
-{
-    struct lx_source_column *columns = lx_calloc(count + 1, sizeof *columns);
-    if (columns == NULL)
-        return LX_E_MEMORY;
-    for (size_t i = 0; i < count; i++) {
-        const struct lx_str texts[] = {from[i].name, from[i].type, from[i].default_kind,
-                                       from[i].default_expression};
-        if (copy_column(texts, &columns[i]) != LX_OK) {
-            lx_hot_columns_free(columns, i);
-            return LX_E_MEMORY;
-        }
-    }
-    *out = columns;
-    return LX_OK;
-}
-
-/* Is the table defined as when its columns were last asked for? They follow from its definition,
- * whose file is written when that changes: one that is older than the look at it was not changed
- * since, if it was not written since. */
-static bool is_described(const struct lx_hot_sql *hot, const struct lx_hot_table *table,
-                         int64_t changed_at)
-{
-    return hot->changed_at != 0 && hot->changed_at == changed_at &&
-           strcmp(hot->uuid, table->uuid) == 0 && strcmp(hot->create_sql, table->create_sql) == 0;
 }
 
 static enum lx_status ask_columns(struct lx_hot_sql *hot, struct lx_hot_table *table,
@@ -333,9 +304,7 @@ static enum lx_status ask_columns(struct lx_hot_sql *hot, struct lx_hot_table *t
         status = table->columns != NULL ? LX_OK : lx_err_memory(err);
     }
     for (int64_t i = 0; status == LX_OK && i < answer.block.rows; i++) {
-        const struct lx_str texts[] = {lx_ch_text(&answer, 0, i), lx_ch_text(&answer, 1, i),
-                                       lx_ch_text(&answer, 2, i), lx_ch_text(&answer, 3, i)};
-        status = copy_column(texts, &table->columns[i]);
+        status = copy_column(&answer, i, &table->columns[i]);
         if (status == LX_OK)
             table->column_count++;
         else
@@ -390,52 +359,44 @@ static enum lx_status find_time(struct lx_hot_table *table, struct lx_err *err)
 
 /* Keeps what later questions need: the type of time, all columns. */
 static enum lx_status remember(struct lx_hot_sql *hot, const struct lx_hot_table *table,
-                               int64_t changed_at, struct lx_err *err)
-{
-    struct lx_ch_type type = {0};
-    struct lx_source_column *columns = NULL;
-    char *uuid = lx_strdup(table->uuid), *create_sql = lx_strdup(table->create_sql);
-    enum lx_status status = uuid != NULL && create_sql != NULL ? LX_OK : LX_E_MEMORY;
-    if (status == LX_OK)
-        status = copy_columns(table->columns, table->column_count, &columns);
-    if (status != LX_OK)
-        lx_err_memory(err);
-    else
-        status = lx_ch_type_parse(lx_str_of(table->time_type.text), &type, err);
-    if (status != LX_OK) {
-        lx_hot_columns_free(columns, columns != NULL ? table->column_count : 0);
-        lx_free(uuid);
-        lx_free(create_sql);
-        return status;
-    }
-    lx_ch_type_free(&hot->time_type);
-    lx_hot_columns_free(hot->columns, hot->column_count);
-    lx_free(hot->uuid);
-    lx_free(hot->create_sql);
-    hot->time_type = type;
-    hot->columns = columns;
-    hot->column_count = table->column_count;
-    hot->uuid = uuid;
-    hot->create_sql = create_sql;
-    hot->changed_at = changed_at < table->now ? changed_at : 0;
-    return LX_OK;
-}
-
-static enum lx_status describe(struct lx_hot_sql *hot, struct lx_hot_table *table,
                                struct lx_err *err)
 {
-    int64_t changed_at = 0;
-    LX_TRY(ask_facts(hot, table, &changed_at, err));
-    bool described = is_described(hot, table, changed_at);
-    if (!described) {
-        LX_TRY(ask_columns(hot, table, err));
-    } else {
-        if (copy_columns(hot->columns, hot->column_count, &table->columns) != LX_OK)
-            return lx_err_memory(err);
-        table->column_count = hot->column_count;
+    struct lx_ch_type type = {0};
+    size_t size = 1;
+    LX_TRY(lx_ch_type_parse(lx_str_of(table->time_type.text), &type, err));
+    lx_ch_type_free(&hot->time_type);
+    hot->time_type = type;
+    for (size_t i = 0; i < table->column_count; i++)
+        size += table->columns[i].name.len + table->columns[i].type.len +
+                table->columns[i].default_kind.len + table->columns[i].default_expression.len;
+    struct lx_source_column *columns = lx_calloc(table->column_count + 1, sizeof *columns);
+    char *memory = lx_malloc(size), *pos = memory;
+    if (columns == NULL || memory == NULL) {
+        lx_free(columns);
+        lx_free(memory);
+        return lx_err_memory(err);
     }
-    LX_TRY(find_time(table, err));
-    return described ? LX_OK : remember(hot, table, changed_at, err);
+    for (size_t i = 0; i < table->column_count; i++) {
+        const struct lx_source_column *from = &table->columns[i];
+        /* The four texts lie one behind the other, see copy_column. */
+        size_t bytes =
+            from->name.len + from->type.len + from->default_kind.len + from->default_expression.len;
+        memcpy(pos, from->name.ptr, bytes);
+        columns[i].name = (struct lx_str){pos, from->name.len};
+        columns[i].type = (struct lx_str){columns[i].name.ptr + from->name.len, from->type.len};
+        columns[i].default_kind =
+            (struct lx_str){columns[i].type.ptr + from->type.len, from->default_kind.len};
+        columns[i].default_expression = (struct lx_str){
+            columns[i].default_kind.ptr + from->default_kind.len, from->default_expression.len};
+        pos += bytes;
+    }
+    lx_free(hot->columns);
+    lx_free(hot->column_memory);
+    hot->columns = columns;
+    hot->column_memory = memory;
+    hot->column_count = table->column_count;
+    hot->described = true;
+    return LX_OK;
 }
 
 enum lx_status lx_hot_sql_table(void *self, struct lx_hot_table **out, struct lx_err *err)
@@ -444,7 +405,13 @@ enum lx_status lx_hot_sql_table(void *self, struct lx_hot_table **out, struct lx
     struct lx_hot_table *table = lx_calloc(1, sizeof *table);
     if (table == NULL)
         return lx_err_memory(err);
-    enum lx_status status = describe(hot, table, err);
+    enum lx_status status = ask_facts(hot, table, err);
+    if (status == LX_OK)
+        status = ask_columns(hot, table, err);
+    if (status == LX_OK)
+        status = find_time(table, err);
+    if (status == LX_OK)
+        status = remember(hot, table, err);
     if (status != LX_OK) {
         lx_hot_table_free(table);
         return status;

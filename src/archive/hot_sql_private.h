@@ -17,6 +17,7 @@ struct lx_hot_sql {
     struct lx_buf target;        /* `database`.`table` */
     struct lx_buf time;          /* `timestamp` */
     struct lx_ch_type time_type; /* known after table() */
+    bool described;
     bool mutations; /* rows leave by ALTER TABLE … DELETE, where masks are not allowed or not wanted
                      */
     size_t read_ahead;      /* bytes of rows that wait for whoever reads them; 0: none do */
@@ -25,9 +26,7 @@ struct lx_hot_sql {
     /* The table's columns as last described: for the guard over columns added since. */
     struct lx_source_column *columns;
     size_t column_count;
-    /* Of which definition they are; changed_at: when it was written, 0: not to be relied on. */
-    char *uuid, *create_sql;
-    int64_t changed_at;
+    char *column_memory;
 };
 
 /* A stream of rows or of hashes. */

@@ -54,6 +54,7 @@ for user in breaking limited final offset filtered empty_set nulls threads stric
     case $user in
         breaking | limited | final | offset | filtered | empty_set | nulls | threads | strict) status_is "$user: works" 0 $status "$out" ;;
         reading) status_is "a read-only profile is refused" 1 $status "$out"; contains "and named" "profile" "$out" ;;
+        # Who may delete is shown all columns, so that all are asked for, and none is left behind.
         narrow) status_is "some columns alone are refused" 1 $status "$out"; contains "and named" "SELECT(v)" "$out" ;;
         hidden) status_is "a row policy is refused" 1 $status "$out"; contains "and named" "row policy" "$out" ;;
     esac

@@ -41,8 +41,8 @@ void assert_says(const char *said, const char *words);
 
 #define FACTS                                                                                      \
     "d:String,u:String,e:String,c:String,p:String,s:String,r:UInt64,b:UInt64,n:UInt64,up:UInt64,"  \
-    "h:String,v:String,f:String,m:UInt64"
-#define FACT_ROW "db|uuid|MergeTree|CREATE|||3|99|1700000000|50|host|26.7|MergeTree|1700000000"
+    "h:String,v:String,f:String"
+#define FACT_ROW "db|uuid|MergeTree|CREATE|||3|99|1700000000|50|host|26.7|MergeTree"
 #define COLUMNS "n:String,t:String,k:String,d:String"
 #define COLUMN_ROWS                                                                                \
     "id|UInt64||;ts|DateTime||;stamp|DateTime64(3)|DEFAULT|now64();word|String|DEFAULT|rand()"

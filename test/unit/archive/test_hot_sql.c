@@ -376,7 +376,7 @@ static void test_table(void **state)
     refuse(&q, "system.tables", "d:String,u:String", "a|b", LX_E_FORMAT, "2 columns");
     refuse(&q, "system.tables",
            "d:String,u:String,e:String,c:String,p:String,s:String,r:String,b:UInt64,n:UInt64,up:"
-           "UInt64,h:String,v:String,f:String,m:UInt64",
+           "UInt64,h:String,v:String,f:String",
            FACT_ROW, LX_E_FORMAT, "the answer's column r");
     ch_script_table(&script, "system.tables", FACTS, FACT_ROW);
     refuse(&q, "system.columns", "n:String,t:UInt64,k:String,d:String", "id|1||", LX_E_FORMAT,
