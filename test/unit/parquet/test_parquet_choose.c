@@ -265,7 +265,7 @@ static struct lx_pq_choice choose(const struct kind *kind, const struct lx_pq_pa
 
 /* What an effort may leave on the table, in hundredths: a nanosecond must pay. */
 static const size_t slack[] = {
-    [LX_PARQUET_BALANCED] = 6, [LX_PARQUET_FAST] = 25, [LX_PARQUET_SMALL] = 3};
+    [LX_PARQUET_BALANCED] = 6, [LX_PARQUET_FAST] = 3, [LX_PARQUET_SMALL] = 3};
 
 static void test_as_good_as_any(void **state)
 {
