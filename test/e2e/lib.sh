@@ -29,16 +29,19 @@ LITTLE_MORE=() # settings of the little tables' runs
 
 cleanup() {
     local status=$? pid dir
-    for pid in "${BACKGROUND[@]:-}"; do
-        [ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+    # Those that still run: the number of one that ended may be another process by now.
+    for pid in $(jobs -rp) $(jobs -sp); do
+        [[ " ${BACKGROUND[*]:-} " = *" $pid "* ]] && kill -KILL "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
     done
     for dir in "${CH_DIRS[@]:-}"; do
         [ -n "$dir" ] && "$BED/clickhouse" kill "$dir" >/dev/null 2>&1
     done
-    [ -n "$RGW_USED" ] && "$BED/rgw" clean "$T/rgw" >/dev/null 2>&1
+    [ -n "$RGW_USED" ] && "$BED/rgw" stop "$T/rgw" >/dev/null 2>&1
     if [ "$FAILED" -eq 0 ] && [ "$status" -eq 0 ] && [ -z "${KEEP:-}" ]; then
         rm -rf "$T"
     else
+        # Its objects may be large, its logs say why it went.
+        [ -n "$RGW_USED" ] && rm -rf "$T/rgw/osd" "$T/rgw/mon"
         echo "# kept for looking: $T"
     fi
 }
