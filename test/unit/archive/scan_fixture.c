@@ -44,6 +44,10 @@ static void put_file(const struct lx_column *const *views, int64_t rows, int64_t
     assert_int_equal(
         lx_parquet_writer_metadata(writer, LX_STR("filler"), (struct lx_str){text, filler}, &err),
         LX_OK);
+    if (bed.batch != NULL)
+        assert_int_equal(
+            lx_parquet_writer_metadata(writer, LX_STR("lynex.batch"), lx_str_of(bed.batch), &err),
+            LX_OK);
     assert_int_equal(lx_parquet_writer_finish(writer, &info, &err), LX_OK);
     assert_int_equal(info->row_group_count, (rows + group_rows - 1) / group_rows);
     int64_t plain = 8 * (rows < group_rows ? rows : group_rows); /* a row group is one page */

@@ -23,6 +23,7 @@ extern struct scan_bed {
     uint64_t *hashes; /* of ROWS rows, and one more, which is 0 */
     size_t file_size;
     char filler;
+    const char *batch; /* whose file it is written as; NULL: nobody's */
     atomic_int gets; /* so far */
     int fail_at;     /* 0: none */
 } bed;

@@ -218,10 +218,10 @@ void __wrap_lx_file_scan_close(struct lx_file_scan *scan)
     atomic_fetch_add(&closed, 1);
 }
 
-static void wait_for_other(void)
+static void wait_until(const atomic_int *count, int least)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
-    while (atomic_load(&closed) == 0)
+    while (atomic_load(count) < least)
         nanosleep(&pause, NULL);
 }
 
@@ -235,7 +235,7 @@ static struct lx_mem_verdict fail_behind_other(void *context, const struct lx_me
     struct lx_mem_verdict verdict = {.fate = LX_MEM_DONE};
     if (call->op != LX_MEM_GET || atomic_fetch_add(&bed.gets, 1) + 1 != 3)
         return verdict;
-    wait_for_other();
+    wait_until(&closed, 1);
     if (then == LX_E_CANCELLED)
         lx_cancel_ask(&cancel);
     else
@@ -286,6 +286,43 @@ static void test_not_there(void **state)
     assert_true(lx_mem_bucket_remove(bed.bucket, KEY));
     assert_int_equal(prove(3, ROWS, pool, &err), LX_E_NOTFOUND);
     assert_says(err.text, "is gone before it could be proven");
+    scan_write(ROWS, GROUP_ROWS, 0);
+}
+
+/* Both shares ask for the first time; one is answered when the other has ended, by a file that took
+ * the first's place. */
+static struct lx_mem_verdict swap_behind_other(void *context, const struct lx_mem_call *call)
+{
+    (void)context;
+    int get = call->op == LX_MEM_GET ? atomic_fetch_add(&bed.gets, 1) + 1 : 0;
+    if (get == 1)
+        wait_until(&bed.gets, 2);
+    if (get == 2) {
+        wait_until(&closed, 1);
+        bed.batch = "them";
+        scan_write(ROWS, GROUP_ROWS, 0);
+    }
+    return (struct lx_mem_verdict){.fate = LX_MEM_DONE};
+}
+
+/* One share finds a row that differs, then the other that the file is another writer's: that is
+ * told, and no row of it. */
+static void test_another_file_counts_most(void **state)
+{
+    (void)state;
+    struct lx_err e = LX_ERR_INIT;
+    bed.batch = batch = "ours";
+    scan_write(ROWS, GROUP_ROWS, 0);
+    assert_int_equal(prove(2, ROWS, pool, &e), LX_OK);
+    bed.hashes[GROUP_ROWS / 2] ^= 1;
+    bed.hashes[3 * GROUP_ROWS] ^= 1;
+    closed = bed.gets = 0;
+    lx_mem_bucket_hook(bed.bucket, swap_behind_other, NULL);
+    assert_int_equal(prove(2, ROWS, pool, &e), LX_E_CONFLICT);
+    lx_mem_bucket_hook(bed.bucket, NULL, NULL);
+    assert_says(e.text, "another batch's file");
+    assert_false(differs.found);
+    bed.batch = batch = NULL;
     scan_write(ROWS, GROUP_ROWS, 0);
 }
 
@@ -469,13 +506,21 @@ static void test_how_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scans),         cmocka_unit_test(test_proofs),
-        cmocka_unit_test(test_small_files),   cmocka_unit_test(test_store_fails),
-        cmocka_unit_test(test_two_differ),    cmocka_unit_test(test_damage_counts_most),
-        cmocka_unit_test(test_interrupted),   cmocka_unit_test(test_not_there),
-        cmocka_unit_test(test_damage),        cmocka_unit_test(test_wrong_answers),
-        cmocka_unit_test(test_file_changes),  cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_little_memory), cmocka_unit_test(test_how_many),
+        cmocka_unit_test(test_scans),
+        cmocka_unit_test(test_proofs),
+        cmocka_unit_test(test_small_files),
+        cmocka_unit_test(test_store_fails),
+        cmocka_unit_test(test_two_differ),
+        cmocka_unit_test(test_damage_counts_most),
+        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_not_there),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_wrong_answers),
+        cmocka_unit_test(test_file_changes),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_little_memory),
+        cmocka_unit_test(test_how_many),
+        cmocka_unit_test(test_another_file_counts_most),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
