@@ -1,4 +1,4 @@
-/* plan.c: how large parts are cut into slices of days. */
+/* plan.c: how large parts are cut into slices of days, and what is left where some is held. */
 #include "scene.h"
 
 #include "base/alloc.h"
@@ -154,6 +154,146 @@ static void test_gaps_and_cutoff(void **state)
     assert_slices_of(5, "");
 }
 
+/* -- what is held -------------------------------------------------------------------------- */
+
+/* A plan of the scene, with a cutoff so many days later than the run's. */
+static void make_plan(int64_t later)
+{
+    struct lx_err err = LX_ERR_INIT;
+    scene_start();
+    scene.run.cutoff += later * LX_DAY_SECONDS;
+    assert_status(lx_plan_make(&scene.run, &plan, &err), LX_OK, &err);
+}
+
+static void end_plan(void)
+{
+    lx_plan_free(&plan);
+    scene_end();
+}
+
+/* Of what is archived and still there, nothing; behind it, what became due since. */
+static void test_held(void **state)
+{
+    (void)state;
+    make_plan(0);
+    assert_int_equal(plan.rows, SCENE_OLD_ROWS);
+    assert_int_equal(plan.part_count, 4);
+    assert_int_equal(plan.batch_count, 2); /* two months */
+    end_plan();
+    scene_archive();
+    make_plan(0);
+    assert_int_equal(plan.rows, 0);
+    assert_int_equal(plan.batch_count + plan.group_count, 0);
+    assert_int_equal(plan.part_count, 0);
+    assert_int_equal(plan.parts.count, 4);
+    end_plan();
+    make_plan(1);
+    assert_int_equal(plan.rows, 3);
+    assert_int_equal(plan.part_count, 2);
+    assert_int_equal(plan.group_count, 0);
+    assert_int_equal(plan.batch_count, 1);
+    assert_int_equal(plan.batches[0].slice_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct lx_slice *slice = &plan.batches[0].slices[i];
+        assert_string_equal(slice->part->name, i == 0 ? "202603_3_3_0" : "202603_4_4_0");
+        assert_int_equal(slice->from, (SCENE_DAY + 4) * LX_DAY_SECONDS);
+        assert_int_equal(slice->to, (SCENE_DAY + 5) * LX_DAY_SECONDS);
+        assert_int_equal(slice->rows, i == 0 ? 1 : 2);
+    }
+    end_plan();
+}
+
+/* The two parts of February become one, with level and all. */
+static struct sim_part *merge(void)
+{
+    struct sim_world *world = &scene.sim.world;
+    struct sim_part *merged = sim_part_new("202602", 1, 2, 1, 0);
+    for (size_t i = 0; i < 2; i++) {
+        struct sim_part *part = world->parts[0];
+        assert_string_equal(part->partition, "202602");
+        for (size_t r = 0; r < part->count; r++)
+            sim_part_add(merged, &part->rows[r]);
+        sim_take_part(world, part);
+        sim_part_free(part);
+    }
+    sim_add_part(world, merged);
+    return merged;
+}
+
+/* A merged part holds the segments of both. With a row of it gone, it is compared by content, with
+ * both; other parts are not. */
+static void test_merged(void **state)
+{
+    (void)state;
+    scene_archive();
+    struct sim_part *merged = merge();
+    make_plan(0);
+    assert_int_equal(plan.parts.count, 3);
+    assert_int_equal(plan.rows, 0);
+    assert_int_equal(plan.group_count, 0);
+    end_plan();
+    merged->count--;
+    sim_part_changed(merged);
+    make_plan(1);
+    assert_int_equal(plan.group_count, 1);
+    assert_int_equal(plan.groups[0].part_count, 1);
+    assert_string_equal(plan.groups[0].parts[0]->name, "202602_1_2_1");
+    assert_int_equal(plan.groups[0].segment_count, 2);
+    assert_int_equal(plan.groups[0].to[0], scene.run.cutoff);
+    assert_int_equal(plan.rows, 3); /* of the others, what is due a day later */
+    end_plan();
+}
+
+/* Parts that differ and meet one segment are compared together, others each alone. */
+static void test_groups(void **state)
+{
+    (void)state;
+    struct sim_world *world = &scene.sim.world;
+    struct sim_part *merged = merge();
+    struct sim_part *parts[] = {sim_part_new("202602", 1, 1, 0, 0),
+                                sim_part_new("202602", 2, 2, 0, 0)};
+    scene_archive();
+    for (size_t r = 0; r < merged->count; r++) /* a power loss takes the merge back */
+        sim_part_add(parts[r >= 3], &merged->rows[r]);
+    sim_take_part(world, merged);
+    sim_part_free(merged);
+    for (size_t p = 0; p < world->count; p++) {
+        world->parts[p]->rows[0].value += 10;
+        sim_part_changed(world->parts[p]);
+    }
+    sim_add_part(world, parts[0]);
+    sim_add_part(world, parts[1]);
+    make_plan(0);
+    assert_int_equal(plan.rows, 0);
+    assert_int_equal(plan.group_count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(plan.groups[i].part_count, i == 0 ? 2 : 1);
+        assert_int_equal(plan.groups[i].segment_count, 1);
+    }
+    assert_string_equal(plan.groups[0].parts[0]->name, "202602_1_1_0");
+    assert_string_equal(plan.groups[0].parts[1]->name, "202602_2_2_0");
+    end_plan();
+}
+
+/* The table was swapped for another: all its parts with all segments of the old, as far as they
+ * reach. */
+static void test_strangers(void **state)
+{
+    (void)state;
+    struct sim_world *world = &scene.sim.world;
+    scene_archive();
+    world->uuid ^= 1;
+    make_plan(-2);
+    assert_true(plan.strangers);
+    assert_int_equal(plan.rows, 0);
+    assert_int_equal(plan.group_count, 1);
+    assert_int_equal(plan.groups[0].part_count, 4);
+    assert_int_equal(plan.groups[0].segment_count, scene_live());
+    for (size_t i = 0; i < 4; i++) /* the cutoff is two days earlier than the archive reaches */
+        assert_int_equal(plan.groups[0].to[i], (SCENE_DAY + 4) * LX_DAY_SECONDS);
+    end_plan();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +301,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_months, scene_setup, scene_abandon),
         cmocka_unit_test_setup_teardown(test_heavy_days, scene_setup, scene_abandon),
         cmocka_unit_test_setup_teardown(test_gaps_and_cutoff, scene_setup, scene_abandon),
+        cmocka_unit_test_setup_teardown(test_held, scene_setup, scene_teardown),
+        cmocka_unit_test_setup_teardown(test_merged, scene_setup, scene_abandon),
+        cmocka_unit_test_setup_teardown(test_groups, scene_setup, scene_abandon),
+        cmocka_unit_test_setup_teardown(test_strangers, scene_setup, scene_abandon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
