@@ -171,8 +171,11 @@ enum lx_status lx_check_parts(struct lx_run *run, struct lx_check *checks, size_
     enum lx_status status = q.sums != NULL && q.of != NULL ? LX_OK : lx_err_memory(err);
     for (size_t i = 0; status == LX_OK && i < count; i++)
         status = prepare(run, &checks[i], i, &q, err);
-    if (status == LX_OK && q.count > 0)
-        status = run->o->hot.ops->sums(run->o->hot.self, q.sums, q.count, whole, err);
+    if (status == LX_OK && q.count > 0) {
+        do
+            status = run->o->hot.ops->sums(run->o->hot.self, q.sums, q.count, whole, err);
+        while (lx_run_waits(run, &status, err));
+    }
     for (size_t i = 0; status == LX_OK && i < q.count; i++) {
         struct lx_check *check = &checks[q.of[i]];
         bool first = i == 0 || q.of[i - 1] != q.of[i];

@@ -277,9 +277,12 @@ static enum lx_status judge_by_name(struct deleting *d, struct lx_err *err)
     enum lx_status status = names != NULL && present != NULL ? LX_OK : lx_err_memory(err);
     for (size_t i = 0; status == LX_OK && i < d->count; i++)
         names[i] = d->leaves[i].part->name;
-    if (status == LX_OK)
-        status = d->run->o->hot.ops->present(d->run->o->hot.self, names, d->count, present, &d->now,
-                                             err);
+    if (status == LX_OK) {
+        const struct lx_hot *hot = &d->run->o->hot;
+        do
+            status = hot->ops->present(hot->self, names, d->count, present, &d->now, err);
+        while (lx_run_waits(d->run, &status, err));
+    }
     for (size_t i = 0; status == LX_OK && i < d->count; i++)
         d->gone[i] = d->go[i] && !present[i];
     lx_free(names);
@@ -412,6 +415,20 @@ static enum lx_status judge_mask(struct deleting *d, struct lx_err *err)
     return LX_OK;
 }
 
+/* What was not begun because another run's delete waits is sent again when that is through: guards
+ * are inside. */
+static enum lx_status send_mask(struct deleting *d, const struct lx_hot_mask *masks, size_t count,
+                                struct lx_err *why)
+{
+    struct lx_run *run = d->run;
+    enum lx_status said;
+    do
+        said = run->o->hot.ops->mask(run->o->hot.self, d->leaves[0].part->partition, masks, count,
+                                     run->o->delete_wait_ms, &d->statement, d->query_id, why);
+    while (why->code != 0 && lx_run_waits(run, &said, why));
+    return said;
+}
+
 static enum lx_status mask(struct deleting *d, size_t going, struct lx_err *err)
 {
     struct lx_run *run = d->run;
@@ -428,9 +445,7 @@ static enum lx_status mask(struct deleting *d, size_t going, struct lx_err *err)
     }
     enum lx_status status = lx_run_step(run, LX_STEP_MASK, err);
     if (status == LX_OK) {
-        enum lx_status said =
-            run->o->hot.ops->mask(run->o->hot.self, d->leaves[0].part->partition, masks, count,
-                                  run->o->delete_wait_ms, &d->statement, d->query_id, &why);
+        enum lx_status said = send_mask(d, masks, count, &why);
         status = lx_run_step(run, LX_STEP_DELETED, err);
         bool waits = said == LX_E_BUSY && strcmp(why.name, "PENDING_DELETE") == 0;
         if (waits)

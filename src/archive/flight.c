@@ -62,7 +62,7 @@ static enum lx_status land_first(struct lx_flight *flight, struct lx_err *err)
     enum lx_status status = lx_batch_land(batch, err);
     if (status == LX_E_NOTFOUND && err != NULL && err->code == 60)
         status = LX_E_AGAIN; /* the table was dropped: the next plan says so */
-    status = lx_pending_is_again(status, err);
+    status = lx_pending_is_again(flight->run, status, err);
     flight->count--;
     for (size_t i = 0; i < flight->count; i++)
         flight->batches[i] = flight->batches[i + 1];

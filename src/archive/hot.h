@@ -138,7 +138,7 @@ struct lx_hot_ops {
     enum lx_status (*sums)(void *self, struct lx_hot_sum *sums, size_t count, bool whole,
                            struct lx_err *err);
     /* LX_E_REFUSED where a column of these parts has another value at each reading (a DEFAULT now()
-     * of a column that they lack). May be NULL: never so. */
+     * of a column that they lack); LX_E_AGAIN where parts went meanwhile. May be NULL: never so. */
     enum lx_status (*stored)(void *self, const char *const *parts, size_t count,
                              struct lx_err *err);
     /* Which of these parts hold a row? *now: the server's clock, seconds. */
@@ -160,7 +160,8 @@ struct lx_hot_ops {
     enum lx_status (*drop_parts)(void *self, const char *const *parts, size_t count,
                                  struct lx_buf *statement, char query_id[64], struct lx_err *err);
     /* One statement with its guards inside; waits up to wait_ms: LX_E_BUSY "PENDING_DELETE" when
-     * it still waits. */
+     * it still waits, with err->code 0; with the server's code when it was not begun, since another
+     * one waits. */
     enum lx_status (*mask)(void *self, const char *partition, const struct lx_hot_mask *masks,
                            size_t count, int64_t wait_ms, struct lx_buf *statement,
                            char query_id[64], struct lx_err *err);

@@ -128,17 +128,16 @@ static bool is_moment(const struct lx_source_column *column)
            !lx_str_starts(column->type, LX_STR("Tuple"));
 }
 
-/* SELECT sum(xxh3(tuple(`a`, _part))), max(`a` >= now() - 2), … FROM t WHERE … */
+/* SELECT sum(xxh3(tuple(`a`, _part))), max(`a` >= now() - 2), …, count() FROM t WHERE … */
 static enum lx_status write_question(const struct lx_hot_sql *hot, const char *const *parts,
                                      size_t count, struct lx_buf *sql)
 {
     LX_TRY(lx_buf_text(sql, "SELECT "));
-    bool first = true;
     for (size_t i = 0; i < hot->column_count; i++) {
         const struct lx_source_column *column = &hot->columns[i];
         if (!is_asked(hot, column))
             continue;
-        LX_TRY(lx_buf_text(sql, first ? "sum(xxh3(tuple(" : ", sum(xxh3(tuple("));
+        LX_TRY(lx_buf_text(sql, "sum(xxh3(tuple("));
         LX_TRY(lx_ch_quote_name(sql, column->name));
         LX_TRY(lx_buf_text(sql, ", _part))), toUInt64(max("));
         if (is_moment(column)) {
@@ -148,10 +147,9 @@ static enum lx_status write_question(const struct lx_hot_sql *hot, const char *c
         } else {
             LX_TRY(lx_buf_text(sql, "0"));
         }
-        LX_TRY(lx_buf_text(sql, "))"));
-        first = false;
+        LX_TRY(lx_buf_text(sql, ")), "));
     }
-    LX_TRY(lx_buf_printf(sql, " FROM %s WHERE ", lx_buf_cstr(&hot->target)));
+    LX_TRY(lx_buf_printf(sql, "toUInt64(count()) FROM %s WHERE ", lx_buf_cstr(&hot->target)));
     return lx_hot_sql_parts_in(parts, count, sql);
 }
 
@@ -162,7 +160,7 @@ static enum lx_status ask(struct lx_hot_sql *hot, const struct lx_buf *sql,
     lx_hot_sql_query_id(hot, "volatile", id);
     const struct lx_ch_query query = {.sql = lx_buf_cstr(sql), .query_id = id};
     enum lx_status status = lx_ch_query_all(hot->client, &query, 1, answer, err);
-    size_t numbers = 0;
+    size_t numbers = 1; /* of rows */
     for (size_t i = 0; i < hot->column_count; i++)
         numbers += is_asked(hot, &hot->columns[i]) ? 2 : 0;
     if (status == LX_OK && (answer->block.rows != 1 || answer->block.column_count != numbers))
@@ -177,7 +175,9 @@ static enum lx_status ask(struct lx_hot_sql *hot, const struct lx_buf *sql,
 static enum lx_status compare(struct lx_hot_sql *hot, const struct lx_ch_table *one,
                               const struct lx_ch_table *two, struct lx_err *err)
 {
-    size_t at = 0;
+    size_t at = 0, rows = one->block.column_count - 1;
+    if (lx_ch_u64(one, rows, 0) != lx_ch_u64(two, rows, 0))
+        return lx_err_set(err, LX_E_AGAIN, "parts came or went while their columns were looked at");
     for (size_t i = 0; i < hot->column_count; i++) {
         const struct lx_source_column *column = &hot->columns[i];
         if (!is_asked(hot, column))

@@ -101,24 +101,56 @@ enum lx_status lx_run_pace(struct lx_run *run, int64_t bytes, struct lx_err *err
     return LX_OK;
 }
 
-#define PENDING_POLL_MS 1000
+#define PENDING_POLL_MS 1000 /* at most: a delete that runs alone takes a part of it */
+#define PENDING_FIRST_POLL_MS 50
+
+static bool is_pending(enum lx_status status, const struct lx_err *err)
+{
+    return status == LX_E_BUSY && err != NULL && strcmp(err->name, "PENDING_DELETE") == 0;
+}
+
+bool lx_run_waits(struct lx_run *run, enum lx_status *status, struct lx_err *err)
+{
+    int64_t left = run->o->delete_wait_ms - run->pending_ms;
+    if (!is_pending(*status, err) || left <= 0) {
+        run->pending_pause_ms = 0;
+        return false;
+    }
+    /* One that just runs is nothing to warn of. */
+    if (run->pending_ms >= PENDING_POLL_MS && !run->pending_said) {
+        lx_run_note(run, LX_EVENT_WARNING, NULL,
+                    "a delete still waits on the server: waiting for it");
+        run->pending_said = true;
+    }
+    int64_t pause = run->pending_pause_ms * 2;
+    pause = pause < PENDING_FIRST_POLL_MS ? PENDING_FIRST_POLL_MS
+            : pause > PENDING_POLL_MS     ? PENDING_POLL_MS
+                                          : pause;
+    run->pending_pause_ms = pause;
+    int64_t before = lx_run_ms(run);
+    lx_clock_sleep(&run->o->clock, pause < left ? pause : left);
+    run->pending_ms += lx_run_ms(run) - before;
+    lx_err_clear(err);
+    if (!lx_cancel_asked(run->o->cancel))
+        return true;
+    *status = lx_err_set(err, LX_E_CANCELLED, "interrupted while a delete was waited for");
+    return false;
+}
+
+enum lx_status lx_pending_is_again(const struct lx_run *run, enum lx_status status,
+                                   const struct lx_err *err)
+{
+    bool may_wait = run->pending_ms < run->o->delete_wait_ms;
+    return is_pending(status, err) && may_wait ? LX_E_AGAIN : status;
+}
 
 enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_parts *parts, struct lx_err *err)
 {
-    int64_t until = lx_run_ms(run) + run->o->delete_wait_ms;
-    for (bool said = false;; said = true) {
-        enum lx_status status =
-            lx_run_asked(run, run->o->hot.ops->parts(run->o->hot.self, parts, err));
-        if (status != LX_E_BUSY || lx_run_ms(run) >= until)
-            return status;
-        if (!said)
-            lx_run_note(run, LX_EVENT_WARNING, NULL,
-                        "a delete of an earlier run still waits on the server: waiting for it");
-        lx_clock_sleep(&run->o->clock, PENDING_POLL_MS);
-        if (lx_cancel_asked(run->o->cancel))
-            return lx_err_set(err, LX_E_CANCELLED, "interrupted while a delete was waited for");
-        lx_err_clear(err);
-    }
+    enum lx_status status;
+    do
+        status = run->o->hot.ops->parts(run->o->hot.self, parts, err);
+    while (lx_run_waits(run, &status, err));
+    return lx_run_asked(run, status);
 }
 
 static const struct lx_row_schema *cached(const struct lx_run *run, const char *id)
@@ -205,7 +237,7 @@ static enum lx_status work_off(struct lx_run *run, struct lx_plan *plan, bool *a
     *again = false;
     for (size_t i = 0; i < plan->group_count; i++) {
         enum lx_status status =
-            lx_pending_is_again(lx_reconcile(run, plan, &plan->groups[i], err), err);
+            lx_pending_is_again(run, lx_reconcile(run, plan, &plan->groups[i], err), err);
         if (status == LX_E_AGAIN)
             *again = true;
         else if (status != LX_OK)
@@ -314,7 +346,7 @@ static enum lx_status rounds(struct lx_run *run, struct lx_err *err)
         struct lx_plan plan = {0};
         enum lx_status status = lx_run_step(run, LX_STEP_PLAN, err);
         if (status == LX_OK)
-            status = lx_pending_is_again(lx_plan_make(run, &plan, err), err);
+            status = lx_pending_is_again(run, lx_plan_make(run, &plan, err), err);
         if (status == LX_OK && !told) {
             told = true;
             tell_plan(run, &plan);

@@ -65,6 +65,8 @@ struct lx_run {
     int64_t revived_for; /* the start of the server up to which ended segments were looked for */
     bool probed;         /* the store honours put-if-absent */
     bool hot_refused;    /* the last answer of ClickHouse was a refusal */
+    bool pending_said;   /* that a delete is waited for */
+    int64_t pending_ms, pending_pause_ms; /* waited so far; the last pause */
     bool said_elsewhere;
     bool no_more_deletes; /* refused once: not asked again in this run */
     struct lx_err undone; /* why the last delete that left its rows did so; LX_OK: none did */
@@ -98,7 +100,11 @@ bool lx_run_elsewhere(const struct lx_run *run, const struct lx_segment *segment
 /* Fills `why`: ARCHIVE_MAX_DELETE_ROWS does not allow so many rows. */
 void lx_run_breaker(const struct lx_run *run, int64_t rows, struct lx_err *why);
 int64_t lx_run_ms(const struct lx_run *run); /* monotonic */
-/* The parts; while a guarded delete waits on the server, so do we, within delete_wait_ms. */
+/* While a guarded delete waits on the server, no row can be read: true after a pause, when the
+ * question is to be asked again, for delete_wait_ms in all of a run. False: *status is what there
+ * is to say; LX_E_CANCELLED where it was interrupted. */
+bool lx_run_waits(struct lx_run *run, enum lx_status *status, struct lx_err *err);
+/* The parts; waits as above. */
 LX_MUST_CHECK enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_parts *parts,
                                           struct lx_err *err);
 /* The schema of this id, from the cache or the ledger; borrowed. LX_E_NOTFOUND. */
@@ -287,14 +293,10 @@ LX_MUST_CHECK enum lx_status lx_flight_run(struct lx_run *run, struct lx_plan *p
 /* Between two blocks of rows, or while the next is waited for: commits what is ready. */
 LX_MUST_CHECK enum lx_status lx_flight_poll(struct lx_flight *flight, struct lx_err *err);
 
-/* While another archiver's guarded mask waits on the server, rows cannot be read: the next plan
- * waits for it, within its bounds. */
-static inline enum lx_status lx_pending_is_again(enum lx_status status, const struct lx_err *err)
-{
-    return status == LX_E_BUSY && err != NULL && strcmp(err->name, "PENDING_DELETE") == 0
-               ? LX_E_AGAIN
-               : status;
-}
+/* A question that another archiver's guarded mask kept from an answer: the next plan asks again,
+ * unless this run has waited for such as long as it may. */
+enum lx_status lx_pending_is_again(const struct lx_run *run, enum lx_status status,
+                                   const struct lx_err *err);
 
 /* -- delete.c ------------------------------------------------------------------------------ */
 

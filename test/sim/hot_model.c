@@ -463,8 +463,12 @@ static enum lx_status mask(void *self, const char *partition, const struct lx_ho
         return broken(actor, err);
     if (!world->exists)
         return no_table(err);
-    if (world->pending_count == 4)
-        return waits(err);
+    if (world->pending_count == 4) { /* not begun */
+        enum lx_status status = waits(err);
+        if (err != NULL)
+            err->code = 36;
+        return status;
+    }
     for (size_t i = 0; i < count; i++)
         LX_TRY(check_columns(world, masks[i].schema, err)); /* validate_mutation_query */
     send_mask(actor, partition, masks, count);

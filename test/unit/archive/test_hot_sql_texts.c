@@ -382,8 +382,9 @@ static void test_volatile(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         describe("DateTime", cases[i].kind, cases[i].expression);
         ch_script_table(&script,
-                        "sum(xxh3(tuple(`a`, _part))), toUInt64(max(0)) FROM `db`.`events`",
-                        "s:UInt64,n:UInt64", "1|0");
+                        "sum(xxh3(tuple(`a`, _part))), toUInt64(max(0)), toUInt64(count()) FROM "
+                        "`db`.`events`",
+                        "s:UInt64,n:UInt64,c:UInt64", "1|0|7");
         assert_int_equal(ops->stored(hot, names, 1, &err), LX_OK);
         if ((script.asked_count == 2) != cases[i].asked)
             print_error("%s\n", cases[i].expression);
@@ -413,8 +414,33 @@ static void test_moments(void **state)
         ch_script_clear(&script);
         ch_script_table(&script,
                         cases[i].moment ? "max(ifNull(`a` >= now() - 2, 0))" : "toUInt64(max(0))",
-                        "s:UInt64,n:UInt64", "1|0");
+                        "s:UInt64,n:UInt64,c:UInt64", "1|0|7");
         assert_int_equal(ops->stored(hot, names, 1, &err), LX_OK);
+        ch_script_clear(&script);
+    }
+}
+
+/* Other values in the same rows, or other rows: another run took a part between the two readings.
+ */
+static void test_other_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *second;
+        enum lx_status status;
+        const char *says;
+    } cases[] = {{"1|0|7", LX_OK, ""},
+                 {"2|0|7", LX_E_REFUSED, "another value at each reading"},
+                 {"2|0|6", LX_E_AGAIN, "came or went"},
+                 {"0|0|0", LX_E_AGAIN, "came or went"}};
+    const char *const names[] = {"all_1_1_0"};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        describe("DateTime", "DEFAULT", "now()");
+        ch_script_table(&script, "sum(xxh3", "s:UInt64,n:UInt64,c:UInt64", "1|0|7")->times = 1;
+        ch_script_table(&script, "sum(xxh3", "s:UInt64,n:UInt64,c:UInt64", cases[i].second);
+        lx_err_clear(&err);
+        assert_int_equal(ops->stored(hot, names, 1, &err), cases[i].status);
+        assert_says(err.text, cases[i].says);
         ch_script_clear(&script);
     }
 }
@@ -426,7 +452,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_ranges),   TEST(test_seconds), TEST(test_not_described), TEST(test_explain),
         TEST(test_strange),  TEST(test_engines), TEST(test_time_columns),  TEST(test_no_database),
-        TEST(test_volatile), TEST(test_moments), TEST(test_create_memory),
+        TEST(test_volatile), TEST(test_moments), TEST(test_other_values),  TEST(test_create_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
