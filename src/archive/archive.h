@@ -166,9 +166,15 @@ struct lx_verified {
     int64_t rows;
     uint64_t sum, xor;
 };
-LX_MUST_CHECK enum lx_status
-lx_archive_verify_file(struct lx_store *store, struct lx_ledger *ledger,
-                       const struct lx_ledger_file *file, struct lx_pool *pool,
-                       struct lx_verified *verified, struct lx_err *err);
+struct lx_verify_how {
+    struct lx_store *store;
+    struct lx_ledger *ledger;
+    struct lx_pool *pool; /* may be NULL */
+    size_t memory_bytes;  /* 256 MiB at least: a file may have been written with as much */
+};
+LX_MUST_CHECK enum lx_status lx_archive_verify_file(const struct lx_verify_how *how,
+                                                    const struct lx_ledger_file *file,
+                                                    struct lx_verified *verified,
+                                                    struct lx_err *err);
 
 #endif

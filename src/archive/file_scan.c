@@ -14,6 +14,7 @@
 #define LARGEST_PIECE LX_MIB
 #define LEAST_PIECE (64 * LX_KIB)
 #define DEFAULT_MEMORY (256 * LX_MIB)
+#define USUAL_PAGE (64 * LX_MIB)  /* may be met, whatever the memory: files of others, too */
 #define INDEXES_MAX (64 * LX_MIB) /* of one file, read at once */
 
 struct lx_file_scan {
@@ -296,7 +297,11 @@ static enum lx_status open_scan(struct lx_file_scan *scan,
 {
     struct lx_parquet_source source = {read_at, scan, options->size};
     size_t shares = options->shares > 1 ? options->shares : 1;
+    size_t memory = options->memory_bytes != 0 ? options->memory_bytes : DEFAULT_MEMORY;
+    /* A page is at least a row: how large one may be the memory says, and nothing else. */
     struct lx_parquet_reader_options reader = {.scan_bytes = options->memory_bytes / shares,
+                                               .page_bytes =
+                                                   memory > USUAL_PAGE ? memory : USUAL_PAGE,
                                                .piece_bytes = piece_bytes(options)};
     struct lx_str batch;
     /* A store's answer takes longer than a small file: one request in place of one a column. */

@@ -320,6 +320,58 @@ static enum lx_status read_month(struct rebuilding *r, size_t first, size_t last
     return status;
 }
 
+static int compare_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+/* By batch and what the rows are. */
+static int by_content(const void *a, const void *b)
+{
+    const struct lx_file_account *x = &(*(struct lx_rebuild_file *const *)a)->account;
+    const struct lx_file_account *y = &(*(struct lx_rebuild_file *const *)b)->account;
+    int order = strcmp(x->batch, y->batch);
+    if (order == 0)
+        order = compare_u64(x->sum, y->sum);
+    if (order == 0)
+        order = compare_u64(x->xor, y->xor);
+    return order != 0 ? order : compare_u64((uint64_t)x->rows, (uint64_t)y->rows);
+}
+
+static void note_copy(struct lx_rebuild_report *report, struct lx_rebuild_file *file,
+                      const struct lx_rebuild_file *of)
+{
+    file->verdict = LX_REBUILD_SHARED;
+    file->shared_rows = file->account.rows;
+    file->partner = (size_t)(of - report->files);
+}
+
+/* A batch writes no rows twice: files of one that hold the same are copies that somebody made, in
+ * whatever folder. */
+static enum lx_status find_copies(struct rebuilding *r, struct lx_err *err)
+{
+    struct lx_rebuild_report *report = r->report;
+    struct lx_rebuild_file **order = lx_calloc(report->count + 1, sizeof(struct lx_rebuild_file *));
+    size_t count = 0;
+    if (order == NULL)
+        return lx_err_memory(err);
+    for (size_t i = 0; i < report->count; i++) {
+        enum lx_rebuild_verdict verdict = report->files[i].verdict;
+        bool proven = verdict == LX_REBUILD_PROVEN || verdict == LX_REBUILD_SHARED;
+        if (proven && report->files[i].account.rows > 0)
+            order[count++] = &report->files[i];
+    }
+    qsort(order, count, sizeof(struct lx_rebuild_file *), by_content);
+    for (size_t i = 1; i < count; i++) {
+        if (by_content(&order[i - 1], &order[i]) != 0)
+            continue;
+        note_copy(report, order[i - 1], order[i]);
+        note_copy(report, order[i], order[i - 1]);
+    }
+    lx_free(order);
+    return LX_OK;
+}
+
 static enum lx_status read_all(struct rebuilding *r, struct lx_err *err)
 {
     size_t count = r->report->count;
@@ -330,7 +382,7 @@ static enum lx_status read_all(struct rebuilding *r, struct lx_err *err)
                 break;
         LX_TRY(read_month(r, first, last, err));
     }
-    return LX_OK;
+    return find_copies(r, err);
 }
 
 /* -- the whole ----------------------------------------------------------------------------- */

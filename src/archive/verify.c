@@ -5,6 +5,8 @@
 #include "archive/file_scan.h"
 #include "base/limits.h"
 
+#define LEAST_MEMORY (256 * LX_MIB)
+
 static enum lx_status read_all(struct lx_file_scan *scan, struct lx_verified *verified,
                                struct lx_err *err)
 {
@@ -34,8 +36,8 @@ static enum lx_status compare(const struct lx_ledger_file *file, const struct lx
                       (unsigned long long)file->sum, (unsigned long long)file->xor);
 }
 
-enum lx_status lx_archive_verify_file(struct lx_store *store, struct lx_ledger *ledger,
-                                      const struct lx_ledger_file *file, struct lx_pool *pool,
+enum lx_status lx_archive_verify_file(const struct lx_verify_how *how,
+                                      const struct lx_ledger_file *file,
                                       struct lx_verified *verified, struct lx_err *err)
 {
     struct lx_buf key = LX_BUF(LX_MAX_NAME);
@@ -48,7 +50,7 @@ enum lx_status lx_archive_verify_file(struct lx_store *store, struct lx_ledger *
                           "%s was not written by lynex: the ledger has no "
                           "sums of its rows",
                           file->path);
-    const json_t *json = lx_ledger_schema(ledger, file->schema);
+    const json_t *json = lx_ledger_schema(how->ledger, file->schema);
     enum lx_status status =
         json != NULL ? lx_row_schema_from_json(json, &schema, err)
                      : lx_err_set(err, LX_E_FORMAT, "the ledger does not hold the row schema %s",
@@ -56,16 +58,18 @@ enum lx_status lx_archive_verify_file(struct lx_store *store, struct lx_ledger *
     if (status == LX_OK)
         status = lx_ledger_path_key(file->path, &key, err);
     if (status == LX_OK)
-        status = lx_store_head(store, lx_buf_cstr(&key), &object, err);
+        status = lx_store_head(how->store, lx_buf_cstr(&key), &object, err);
     if (status == LX_OK && object.size != file->size)
         status = lx_err_set(err, LX_E_MISMATCH, "%s has %lld bytes, the ledger says %lld",
                             file->path, (long long)object.size, (long long)file->size);
     if (status == LX_OK) {
-        const struct lx_file_scan_options options = {.store = store,
-                                                     .key = lx_buf_cstr(&key),
-                                                     .size = object.size,
-                                                     .schema = schema,
-                                                     .pool = pool};
+        const struct lx_file_scan_options options = {
+            .store = how->store,
+            .key = lx_buf_cstr(&key),
+            .size = object.size,
+            .schema = schema,
+            .pool = how->pool,
+            .memory_bytes = how->memory_bytes > LEAST_MEMORY ? how->memory_bytes : LEAST_MEMORY};
         status = lx_file_scan_open(&options, &scan, err);
     }
     if (status == LX_OK)

@@ -258,12 +258,13 @@ static enum lx_status show_version(void *context, int64_t version, const json_t 
 static enum lx_status verify_all(struct demo *d, struct lx_err *err)
 {
     const struct lx_ledger_state *state = lx_ledger_state(d->cmd->ledger);
+    const struct lx_verify_how how = {
+        .store = d->cmd->store, .ledger = d->cmd->ledger, .pool = d->cmd->pool};
     int64_t rows = 0;
     char count[LX_SHORT_TEXT];
     for (size_t i = 0; i < state->file_count; i++) {
         struct lx_verified found;
-        LX_TRY(lx_archive_verify_file(d->cmd->store, d->cmd->ledger, &state->files[i], d->cmd->pool,
-                                      &found, err));
+        LX_TRY(lx_archive_verify_file(&how, &state->files[i], &found, err));
         rows += found.rows;
     }
     lx_text_count(rows, count);

@@ -19,8 +19,9 @@ static void verify_one(struct verifying *v, const struct lx_ledger_file *file)
     struct lx_verified found;
     struct lx_err err = LX_ERR_INIT;
     char rows[LX_SHORT_TEXT];
-    enum lx_status status =
-        lx_archive_verify_file(v->cmd->store, v->cmd->ledger, file, v->cmd->pool, &found, &err);
+    const struct lx_verify_how how = {v->cmd->store, v->cmd->ledger, v->cmd->pool,
+                                      (size_t)v->cmd->config->memory};
+    enum lx_status status = lx_archive_verify_file(&how, file, &found, &err);
     if (status == LX_E_CANCELLED)
         return; /* the end says how many were not looked at */
     v->files++;

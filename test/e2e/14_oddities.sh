@@ -75,6 +75,17 @@ try arrays at
 equal "NaN and NULL in arrays stay apart" '["nan",null]' "$(sql "SELECT n FROM deltaLakeLocal('$T/arrays') WHERE id = 1" | tr -d '\\')"
 out=$(lynex verify 2>&1); status_is "arrays: verify exits 0" 0 $? "$out"
 
+# A value that takes a page of its own, larger than pages usually may be.
+sql "CREATE TABLE prod.huge (id UInt64, at DateTime('UTC'), s String) ENGINE = MergeTree ORDER BY id"
+sql "INSERT INTO prod.huge SELECT number, toDateTime('2024-01-01 00:00:00', 'UTC'), if(number = 7, repeat(repeat('x', 1000000), 80), hex(number)) FROM numbers(20)"
+huge=$(sql "SELECT count(), sum(length(s)), sum(cityHash64(id, s)) FROM prod.huge")
+SETTINGS=("ARCHIVE_URL=file://$T/huge" ARCHIVE_TABLE=huge ARCHIVE_TIME_COLUMN=at ARCHIVE_MEMORY_MB=600)
+use_clickhouse
+out=$(lynex archive 2>&1); status_is "80 MB in one value: exits 0" 0 $? "$out"
+equal "80 MB in one value: as it was" "$huge" "$(sql "SELECT count(), sum(length(s)), sum(cityHash64(toUInt64(id), s)) FROM deltaLakeLocal('$T/huge')")"
+equal "80 MB in one value: it left" 0 "$(sql "SELECT count() FROM prod.huge")"
+out=$(lynex verify --archive-memory-mb 256 2>&1); status_is "80 MB in one value: verify exits 0" 0 $? "$out"
+
 # Names that want to be SQL, paths or markup.
 evil="a'; DROP TABLE prod.early; --"
 sql "CREATE TABLE prod.\`$evil\` (\`i\`\`d\` Int32, \`at\\\\'\` DateTime, \`x y/../z\` String) ENGINE = MergeTree PARTITION BY (\`x y/../z\`, toYYYYMM(\`at\\\\'\`)) ORDER BY \`i\`\`d\`"

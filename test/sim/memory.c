@@ -130,11 +130,11 @@ static enum lx_status verify(struct sim_actor *actor)
 {
     const struct lx_archive_options *o = &actor->options;
     const struct lx_ledger_state *state = lx_ledger_state(o->ledger);
+    const struct lx_verify_how how = {.store = o->store, .ledger = o->ledger};
     enum lx_status status = LX_OK;
     for (size_t i = 0; status == LX_OK && i < state->file_count; i++) {
         struct lx_verified verified;
-        status = lx_archive_verify_file(o->store, o->ledger, &state->files[i], NULL, &verified,
-                                        &actor->err);
+        status = lx_archive_verify_file(&how, &state->files[i], &verified, &actor->err);
     }
     return status;
 }

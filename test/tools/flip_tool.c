@@ -243,12 +243,12 @@ static struct lx_ledger *open_ledger(struct archive *a, struct lx_err *err)
 static bool verified(struct archive *a, struct lx_ledger *ledger, const char *path)
 {
     const struct lx_ledger_state *state = lx_ledger_state(ledger);
+    const struct lx_verify_how how = {.store = a->store, .ledger = ledger};
     struct lx_verified result;
     bool good = true;
     for (size_t i = 0; good && i < state->file_count; i++)
         if (path == NULL || strcmp(state->files[i].path, path) == 0)
-            good = lx_archive_verify_file(a->store, ledger, &state->files[i], NULL, &result,
-                                          NULL) == LX_OK;
+            good = lx_archive_verify_file(&how, &state->files[i], &result, NULL) == LX_OK;
     return good;
 }
 

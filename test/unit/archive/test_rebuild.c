@@ -134,6 +134,37 @@ static void test_bad_file(void **state)
     bytes[size / 3] ^= 1;
 }
 
+/* Copies of a file, in its folder and in another: nothing is written, and each names another. */
+static void test_copies(void **state)
+{
+    (void)state;
+    char path[256];
+    size_t size;
+    data_file(path);
+    uint8_t *bytes = lx_mem_bucket_get(scene.sim.bucket, path, &size);
+    uint8_t *copy = lx_malloc(size);
+    assert_non_null(copy);
+    memcpy(copy, bytes, size);
+    static const char *const folders[] = {"events/2026-02/copy.parquet",
+                                          "events/1999-01/copy.parquet"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(lx_mem_bucket_put(scene.sim.bucket, folders[i], copy, size));
+        assert_status(lx_rebuild(&how, &report, &err), LX_E_REFUSED, &err);
+        assert_says(err.text, "hold rows that stand in other files too");
+        assert_false(report.written);
+        assert_int_equal(report.shared, 2);
+        for (size_t f = 0; f < report.count; f++)
+            if (report.files[f].verdict == LX_REBUILD_SHARED) {
+                assert_int_equal(report.files[f].shared_rows, report.files[f].account.rows);
+                assert_int_equal(report.files[report.files[f].partner].partner, f);
+            }
+        lx_rebuild_report_free(&report);
+        assert_true(lx_mem_bucket_remove(scene.sim.bucket, folders[i]));
+    }
+    lx_free(copy);
+    assert_status(rebuild(&err), LX_OK, &err);
+}
+
 static void test_memory(void **state)
 {
     (void)state;
@@ -147,6 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_again),
         TEST(test_bad_file),
+        TEST(test_copies),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
