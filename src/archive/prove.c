@@ -409,8 +409,10 @@ static enum lx_status check_file(struct lx_run *run, const char *path, struct lx
     lx_buf_free(&key);
     if (status == LX_E_NOTFOUND) {
         lx_err_set(err, LX_E_CORRUPT, "the ledger lists %s, the store does not have it", path);
-        lx_err_hint(err, "its rows stay in ClickHouse; find out who removed the object, then run "
-                         "lynex verify");
+        lx_err_hint(err, "its rows stay in ClickHouse; find out who removed the object, and put it "
+                         "back from a version or a backup. Where it is lost for good: move "
+                         "_delta_log away and run lynex ledger rebuild --write, then the next run "
+                         "archives its rows again");
         return LX_E_CORRUPT;
     }
     LX_TRY(status);
@@ -421,8 +423,11 @@ static enum lx_status check_file(struct lx_run *run, const char *path, struct lx
                    "the ledger has %lld and %s",
                    path, (long long)object.size, object.etag, (long long)file->size,
                    file->etag != NULL ? file->etag : "none");
-        lx_err_hint(err, "its rows stay in ClickHouse; find out who wrote the object, then run "
-                         "lynex verify");
+        lx_err_hint(err,
+                    "its rows stay in ClickHouse; find out who wrote the object, then run "
+                    "lynex verify. Where that proves it (the archive was moved, the object put "
+                    "back from a copy): move _delta_log away and run lynex ledger rebuild "
+                    "--write, which lists the objects as they are now");
         return LX_E_CORRUPT;
     }
     return remember(run, path, err);

@@ -94,9 +94,16 @@ bool lx_cmd_args_done(struct lx_cmd *cmd, size_t operands)
         const char *arg = cmd->args[i];
         if (arg[0] == '-' && arg[1] != 0) {
             bool near = lx_config_nearest_flag(lx_str_of(arg), list, nearest, sizeof nearest);
-            /* Without its value: it may be a secret. */
-            (void)lx_cmd_usage(cmd, hint, "there is no flag %.*s%s%s", (int)strcspn(arg, "="), arg,
-                               near ? "; the nearest is " : "", near ? nearest : "");
+            int size = (int)strcspn(arg, "="); /* without its value: it may be a secret */
+            if (near && lx_str_is((struct lx_str){arg, (size_t)size}, nearest))
+                (void)lx_cmd_usage(
+                    cmd, hint,
+                    "%s cannot stand here so: its value is missing, it takes none, or it is "
+                    "another command's",
+                    nearest);
+            else
+                (void)lx_cmd_usage(cmd, hint, "there is no flag %.*s%s%s", size, arg,
+                                   near ? "; the nearest is " : "", near ? nearest : "");
             return false;
         }
         if (i >= operands) {

@@ -124,6 +124,8 @@ json_error() { # WHAT STATUS NEEDLE ARGUMENT…
 }
 json_error "a misspelt command" 2 "there is no command archif" archif
 json_error "an unknown flag" 2 "there is no flag --frobnicate" ls --frobnicate=5
+json_error "a flag without its value" 2 "--since cannot stand here so: its value is missing" audit --since
+json_error "a flag with a value too many" 2 "--dry-run cannot stand here so" archive --dry-run=maybe
 json_error "a wrong setting" 2 "ARCHIVE_AFTER_DAYS" archive --archive-after-days soon
 json_error "one argument too many" 2 "too many: b" verify a b
 json_error "a wrong date" 2 "is no date" audit --since soon
