@@ -105,7 +105,7 @@ static void print_state(const struct checking *c, const struct lx_ledger_examine
     const struct lx_cmd *cmd = c->cmd;
     int64_t flaws = x->missing + x->broken + x->unsupported;
     if (x->newest < 0) {
-        printf("there is no log at this root\n");
+        printf("there is no log at this root; where one was lost: lynex ledger rebuild\n");
         return;
     }
     printf("%s%lld versions, the newest is %lld; %lld missing, %lld broken, %lld not understood, "

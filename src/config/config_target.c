@@ -293,6 +293,26 @@ static enum lx_status server_of_url(struct lx_config *config, struct lx_str url,
     return server->url != NULL ? LX_OK : lx_err_memory(err);
 }
 
+/* What the URL says of user and database wins over settings of their own. */
+static enum lx_status note_overridden(struct lx_config *config,
+                                      const struct lx_config_server *server, struct lx_err *err)
+{
+    const struct {
+        enum lx_setting setting;
+        const char *own, *used;
+    } parts[] = {
+        {LX_SETTING_CLICKHOUSE_DATABASE, config->clickhouse_database, server->database},
+        {LX_SETTING_CLICKHOUSE_USER, config->clickhouse_user, server->user},
+        {LX_SETTING_CLICKHOUSE_PASSWORD, config->clickhouse_password, server->password},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (is_set(config, parts[i].setting) && strcmp(parts[i].own, parts[i].used) != 0)
+            LX_TRY(lx_config_note(config, err,
+                                  "%s is not looked at, since CLICKHOUSE_URL holds another",
+                                  lx_setting_info(parts[i].setting)->name));
+    return LX_OK;
+}
+
 static enum lx_status resolve_servers(struct lx_config *config, struct lx_err *err)
 {
     static const enum lx_setting parts[] = {LX_SETTING_CLICKHOUSE_HOST, LX_SETTING_CLICKHOUSE_PORT,
@@ -320,6 +340,7 @@ static enum lx_status resolve_servers(struct lx_config *config, struct lx_err *e
                                             .database = config->clickhouse_database};
         LX_TRY(!use_url ? server_of_host(config, server, err)
                         : server_of_url(config, url, server, err));
+        LX_TRY(note_overridden(config, server, err));
         size += comma != NULL;
         list = (struct lx_str){list.ptr + size, list.len - size};
     } while (list.len > 0);

@@ -260,6 +260,27 @@ static void test_servers(void **state)
             fail_msg("taken: %s", bad[i]);
 }
 
+/* What a URL says in place of a setting is told, and nothing else; never the values. */
+static void test_overridden(void **state)
+{
+    (void)state;
+    static const char *const says[] = {"CLICKHOUSE_DATABASE is not looked at",
+                                       "CLICKHOUSE_PASSWORD is not looked at"};
+    assert_int_equal(
+        load(NULL, ARGS("CLICKHOUSE_URL=http://u:hunter2@a:1/other", "CLICKHOUSE_DATABASE=prod",
+                        "CLICKHOUSE_USER=u", "CLICKHOUSE_PASSWORD=hunter3")),
+        LX_OK);
+    assert_int_equal(config->note_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_non_null(strstr(config->notes[i], says[i]));
+        assert_null(strstr(config->notes[i], "hunter"));
+    }
+    assert_int_equal(load(NULL, ARGS("CLICKHOUSE_URL=http://a:1", "CLICKHOUSE_DATABASE=prod",
+                                     "CLICKHOUSE_USER=u", "CLICKHOUSE_PASSWORD=x")),
+                     LX_OK);
+    assert_int_equal(config->note_count, 0);
+}
+
 static void test_targets(void **state)
 {
     (void)state;
@@ -334,6 +355,7 @@ int main(void)
         cmocka_unit_test_teardown(test_precedence, clean),
         cmocka_unit_test_teardown(test_lookalikes, clean),
         cmocka_unit_test_teardown(test_servers, clean),
+        cmocka_unit_test_teardown(test_overridden, clean),
         cmocka_unit_test_teardown(test_targets, clean),
         cmocka_unit_test_teardown(test_shown, clean),
         cmocka_unit_test_teardown(test_memory_failures, clean),
