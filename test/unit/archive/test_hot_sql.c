@@ -316,7 +316,7 @@ static void test_present(void **state)
 
 /* -- values that are not stored ------------------------------------------------------------ */
 
-#define STORED "a:UInt64,b:UInt64,c:UInt64,d:UInt64"
+#define STORED "a:UInt64,b:UInt64,c:UInt64,d:UInt64,rows:UInt64"
 
 static enum lx_status ask_stored(struct lx_err *e)
 {
@@ -325,7 +325,7 @@ static enum lx_status ask_stored(struct lx_err *e)
 }
 static void answer_stored(void)
 {
-    ch_script_table(&script, "sum(xxh3(tuple(`stamp`, _part)))", STORED, "1|0|2|0");
+    ch_script_table(&script, "sum(xxh3(tuple(`stamp`, _part)))", STORED, "1|0|2|0|7");
 }
 
 static void test_stored(void **state)
@@ -337,8 +337,9 @@ static void test_stored(void **state)
     assert_status(ops->stored(hot, NULL, 0, &err), LX_OK);
     assert_int_equal(script.asked_count, 0);
     for (int column = 0; column < 2; column++) {
-        ch_script_table(&script, "SELECT", STORED, "1|1|2|0")->times = 1; /* near: a second later */
-        ch_script_table(&script, "SELECT", STORED, column == 0 ? "9|1|2|0" : "1|1|9|0");
+        ch_script_table(&script, "SELECT", STORED, "1|1|2|0|7")->times =
+            1; /* near: a second later */
+        ch_script_table(&script, "SELECT", STORED, column == 0 ? "9|1|2|0|7" : "1|1|9|0|7");
         lx_err_clear(&err);
         assert_status(ask_stored(&err), LX_E_REFUSED);
         assert_says(err.text, column == 0 ? "the column stamp" : "the column word");
@@ -348,8 +349,10 @@ static void test_stored(void **state)
     }
     refuse(&q, "SELECT", STORED, "", LX_E_FORMAT, "not one row of sums");
     refuse(&q, "SELECT", "a:UInt64,b:UInt64", "1|2", LX_E_FORMAT, "not one row of sums");
-    refuse(&q, "SELECT", "a:UInt64,b:UInt64,c:String,d:UInt64", "1|2|x|4", LX_E_FORMAT,
-           "the answer's column c is no sum");
+    refuse(&q, "SELECT", "a:UInt64,b:UInt64,c:UInt64,d:UInt64", "1|2|3|4", LX_E_FORMAT,
+           "not one row of sums");
+    refuse(&q, "SELECT", "a:UInt64,b:UInt64,c:String,d:UInt64,rows:UInt64", "1|2|x|4|7",
+           LX_E_FORMAT, "the answer's column c is no sum");
 }
 
 /* -- the table ----------------------------------------------------------------------------- */
