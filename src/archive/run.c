@@ -109,17 +109,17 @@ static bool is_pending(enum lx_status status, const struct lx_err *err)
     return status == LX_E_BUSY && err != NULL && strcmp(err->name, "PENDING_DELETE") == 0;
 }
 
-bool lx_run_waits(struct lx_run *run, enum lx_status *status, struct lx_err *err)
+/* A pause, of what of delete_wait_ms is left. False: *status is the last word. */
+static bool wait_a_while(struct lx_run *run, enum lx_status *status, struct lx_err *err)
 {
     int64_t left = run->o->delete_wait_ms - run->pending_ms;
-    if (!is_pending(*status, err) || left <= 0) {
-        run->pending_pause_ms = 0;
+    if (left <= 0)
         return false;
-    }
     /* One that just runs is nothing to warn of. */
     if (run->pending_ms >= PENDING_POLL_MS && !run->pending_said) {
-        lx_run_note(run, LX_EVENT_WARNING, NULL,
-                    "a delete still waits on the server: waiting for it");
+        lx_run_note(run, LX_EVENT_WARNING, NULL, "%s: waiting for it",
+                    is_pending(*status, err) ? "a delete still waits on the server"
+                                             : "ClickHouse is busy");
         run->pending_said = true;
     }
     int64_t pause = run->pending_pause_ms * 2;
@@ -137,6 +137,14 @@ bool lx_run_waits(struct lx_run *run, enum lx_status *status, struct lx_err *err
     return false;
 }
 
+bool lx_run_waits(struct lx_run *run, enum lx_status *status, struct lx_err *err)
+{
+    if (is_pending(*status, err))
+        return wait_a_while(run, status, err);
+    run->pending_pause_ms = 0;
+    return false;
+}
+
 enum lx_status lx_pending_is_again(const struct lx_run *run, enum lx_status status,
                                    const struct lx_err *err)
 {
@@ -149,7 +157,8 @@ enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_parts *parts, stru
     enum lx_status status;
     do
         status = run->o->hot.ops->parts(run->o->hot.self, parts, err);
-    while (lx_run_waits(run, &status, err));
+    while (status == LX_E_BUSY && wait_a_while(run, &status, err));
+    run->pending_pause_ms = 0;
     return lx_run_asked(run, status);
 }
 

@@ -104,7 +104,7 @@ int64_t lx_run_ms(const struct lx_run *run); /* monotonic */
  * question is to be asked again, for delete_wait_ms in all of a run. False: *status is what there
  * is to say; LX_E_CANCELLED where it was interrupted. */
 bool lx_run_waits(struct lx_run *run, enum lx_status *status, struct lx_err *err);
-/* The parts; waits as above. */
+/* The parts; waits as above, and for a server with too many queries. */
 LX_MUST_CHECK enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_parts *parts,
                                           struct lx_err *err);
 /* The schema of this id, from the cache or the ledger; borrowed. LX_E_NOTFOUND. */

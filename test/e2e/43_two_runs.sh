@@ -49,3 +49,4 @@ sql "SYSTEM START MERGES prod.events"
 SETTINGS+=(ARCHIVE_DELETE_WAIT_SECONDS=60)
 out=$(lynex archive 2>&1); status_is "then: exits 0" 0 $? "$out"
 all_done "then" waits
+done_testing

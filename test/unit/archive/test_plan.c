@@ -294,6 +294,57 @@ static void test_strangers(void **state)
     end_plan();
 }
 
+/* -- a server that is busy ----------------------------------------------------------------- */
+
+static enum lx_status (*model_parts)(void *self, struct lx_hot_parts *parts, struct lx_err *err);
+static int busy, asked; /* so often it is; questions */
+static const char *busy_name;
+
+static enum lx_status busy_parts(void *self, struct lx_hot_parts *parts, struct lx_err *err)
+{
+    if (asked++ >= busy)
+        return model_parts(self, parts, err);
+    lx_err_set(err, LX_E_BUSY, "not now");
+    if (err != NULL)
+        snprintf(err->name, sizeof err->name, "%s", busy_name);
+    return LX_E_BUSY;
+}
+
+/* It is waited for, whatever it is busy with, and not for longer than may be, in all of the run. */
+static void test_busy(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"PENDING_DELETE", "TOO_MANY_SIMULTANEOUS_QUERIES"};
+    struct lx_err err = LX_ERR_INIT;
+    model_parts = scene.ops.parts;
+    for (size_t i = 0; i < 2; i++) {
+        busy_name = names[i];
+        scene.ops.parts = model_parts;
+        scene_start();
+        scene.ops.parts = busy_parts;
+        asked = 0;
+        busy = 9;
+        int64_t before = scene.sim.now_ms;
+        assert_status(lx_plan_make(&scene.run, &plan, &err), LX_OK, &err);
+        assert_int_equal(plan.rows, SCENE_OLD_ROWS);
+        assert_int_equal(asked, busy + 1);
+        assert_in_range(scene.sim.now_ms - before, 1000, scene.options->delete_wait_ms);
+        assert_says(scene.said, i == 0 ? "a delete still waits on the server" : "is busy");
+        lx_plan_free(&plan);
+
+        busy = 1000000;
+        assert_status(lx_plan_make(&scene.run, &plan, &err), LX_E_BUSY, &err);
+        lx_plan_free(&plan);
+        int64_t waited = scene.sim.now_ms - before; /* the model's questions take some ms */
+        assert_in_range(waited, scene.options->delete_wait_ms, scene.options->delete_wait_ms + 200);
+        asked = 0;
+        assert_status(lx_plan_make(&scene.run, &plan, &err), LX_E_BUSY, &err);
+        assert_int_equal(asked, 1); /* nothing is left to wait */
+        lx_plan_free(&plan);
+        scene_end();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +355,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_held, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_merged, scene_setup, scene_abandon),
         cmocka_unit_test_setup_teardown(test_groups, scene_setup, scene_abandon),
+        cmocka_unit_test_setup_teardown(test_busy, scene_setup, scene_abandon),
         cmocka_unit_test_setup_teardown(test_strangers, scene_setup, scene_abandon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
