@@ -1,10 +1,15 @@
-/* A stream of rows whose blocks get too large for memory: the rest is asked for again, from the
- * first row that was not taken, in smaller blocks.
+/* A stream of rows whose blocks get too large for memory, or whose answer ends too early: the rest
+ * is asked for again, from the first row that was not taken.
  *
- * ClickHouse cuts blocks by the size that it expects rows to have, so that large rows among small
- * ones come many at a time. What follows such a block is read in small blocks for a stretch, then
- * in usual ones again; should that fail once more, the next stretch is twice as long, so that the
- * rows before (the server reads what an OFFSET skips) are read over but a few times.
+ * A server waits for whoever reads for http_send_timeout (30 s), and then ends the answer. A run
+ * may take longer over what it does between two blocks: a large part's guard, an upload over a slow
+ * line.
+ *
+ * For blocks that are too large, the rest comes in smaller ones. ClickHouse cuts blocks by the size
+ * that it expects rows to have, so that large rows among small ones come many at a time. What
+ * follows such a block is read in small blocks for a stretch, then in usual ones again; should that
+ * fail once more, the next stretch is twice as long, so that the rows before (the server reads what
+ * an OFFSET skips) are read over but a few times.
  *
  * One thread on the server gives the same rows in the same order. That is not believed: where a
  * stream was asked for again, count and sums of all its rows must in the end be those that one
@@ -17,6 +22,9 @@
 
 #define USUAL_ROWS 65409 /* of a block */
 #define FEWER 16         /* a block that was too large has so many times the rows of the next */
+#define MOST_BREAKS 1000 /* answers of one stream that ended too early, each with rows in it */
+#define CODE_SOCKET_TIMEOUT 209
+#define CODE_NETWORK_ERROR 210
 /* Around the query's own text: it has room for more in what ClickHouse takes. */
 #define MORE_TEXT (4 * LX_KIB)
 
@@ -172,6 +180,25 @@ static void explain_large(const struct lx_hot_stream *stream, int64_t rows, stru
         LX_HOT_SQL_ROW_SHARE);
 }
 
+/* Has the connection ended, or does the server say so? The rest is worth a question where this
+ * answer brought rows: one that brings none will not the next time. */
+static bool is_broken_off(struct lx_hot_stream *stream, const struct lx_err *failure)
+{
+    if (failure->status != LX_E_NETWORK && failure->code != CODE_SOCKET_TIMEOUT &&
+        failure->code != CODE_NETWORK_ERROR)
+        return false;
+    if (stream->rows == stream->began_at || stream->breaks == MOST_BREAKS)
+        return false;
+    if (stream->breaks++ == 0)
+        lx_ch_say(stream->hot->client,
+                  "ClickHouse's answer ended early, after %lld rows of %s: the rest is asked for "
+                  "again, as often as it takes (%s)",
+                  (long long)stream->rows, lx_buf_cstr(&stream->hot->target), failure->text);
+    if (stream->until == stream->rows)
+        stream->until = 0; /* the stretch had all its rows */
+    return true;
+}
+
 /* Are the rows that were taken those of the query, each once? */
 static enum lx_status compare_sums(struct lx_hot_stream *stream, struct lx_err *err)
 {
@@ -224,13 +251,13 @@ enum lx_status lx_hot_sql_next_block(struct lx_hot_stream *stream, struct lx_ch_
         if (status == LX_OK && *block != NULL)
             return LX_OK;
         if (status == LX_OK && stream->until == 0)
-            return stream->stretch != 0 ? compare_sums(stream, err) : LX_OK;
+            return stream->stretch != 0 || stream->breaks != 0 ? compare_sums(stream, err) : LX_OK;
         if (status == LX_OK && stream->rows == stream->began_at)
             return lx_err_set(err, LX_E_AGAIN, "rows of %s went away while they were read",
                               lx_buf_cstr(&stream->hot->target));
         if (status == LX_OK) {
             stream->until = 0; /* the stretch has ended, or its part */
-        } else {
+        } else if (!is_broken_off(stream, &failure)) {
             int64_t rows = status == LX_E_LIMIT ? lx_ch_failed_rows(stream->result) : 0;
             if (rows == 0 || !make_smaller(stream, rows)) {
                 if (rows != 0)

@@ -53,13 +53,14 @@ struct lx_hot_stream {
     int64_t until;     /* the answer is of a stretch before this row; 0: of all that is left */
     int64_t stretch;   /* rows that the last stretch was to have; 0: there was none */
     int64_t small;     /* rows of a block there */
+    int breaks;        /* answers that ended too early */
 };
 
 /* Begins with the first row: a query of rows or of hashes (hot_sql_again.c). */
 LX_MUST_CHECK enum lx_status lx_hot_sql_start(struct lx_hot_stream *stream, const char *purpose,
                                               const char *sql, struct lx_err *err);
-/* The next block of rows; NULL after the last. Where a block is too large for memory, the rest is
- * asked for again, in smaller ones. What came must be told by lx_hot_sql_took. */
+/* The next block of rows; NULL after the last. Where a block is too large for memory, or the answer
+ * ended too early, the rest is asked for again. What came must be told by lx_hot_sql_took. */
 LX_MUST_CHECK enum lx_status lx_hot_sql_next_block(struct lx_hot_stream *stream,
                                                    struct lx_ch_block **block, struct lx_err *err);
 void lx_hot_sql_took(struct lx_hot_stream *stream, const uint64_t *hashes, int64_t rows);

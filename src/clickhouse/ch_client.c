@@ -5,6 +5,7 @@
 #include "clickhouse/ch_error.h"
 #include "net/url.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 static enum lx_status open_driver(struct lx_ch *client, const struct lx_ch_options *options,
@@ -99,6 +100,18 @@ const char *lx_ch_where(const struct lx_ch *client)
     return client->where;
 }
 
+void lx_ch_say(const struct lx_ch *client, const char *format, ...)
+{
+    char text[LX_ERR_TEXT];
+    va_list args;
+    if (client->say == NULL)
+        return;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    client->say(client->say_context, text);
+}
+
 static struct lx_ch_dialect dialect_of(struct lx_ch *client)
 {
     pthread_mutex_lock(&client->lock);
@@ -143,7 +156,6 @@ static enum lx_status learn_version(struct lx_ch *client, struct lx_err *err)
 static bool forget_wish(struct lx_ch *client, const struct lx_ch_setting *wishes, size_t count,
                         const struct lx_err *err)
 {
-    char text[256];
     const char *name = lx_ch_settings_named_in(wishes, count, lx_str_of(err->text));
     const struct lx_ch_setting *refused = wishes;
     if (name == NULL)
@@ -153,11 +165,9 @@ static bool forget_wish(struct lx_ch *client, const struct lx_ch_setting *wishes
     pthread_mutex_lock(&client->lock);
     bool good = lx_ch_settings_refuse(&client->dialect, refused);
     pthread_mutex_unlock(&client->lock);
-    snprintf(text, sizeof text,
-             "ClickHouse refuses the setting %s=%.100s (%s): queries go without it", name,
-             refused->value, err->name);
-    if (good && client->say != NULL)
-        client->say(client->say_context, text);
+    if (good)
+        lx_ch_say(client, "ClickHouse refuses the setting %s=%.100s (%s): queries go without it",
+                  name, refused->value, err->name);
     return good;
 }
 

@@ -161,7 +161,8 @@ struct lx_ch_options {
     const char *run;         /* stands in query ids; NULL: made, 16 hex digits */
     int64_t max_threads;     /* of queries that do not say themselves; 0: as the server has it */
     int64_t priority;        /* …, 1 is the highest; 0: none */
-    /* A word for the user (a setting that the server refuses and that queries go without). */
+    /* A word for the user (a setting that the server refuses and that queries go without), by
+     * whichever thread asks. */
     void (*say)(void *context, const char *text);
     void *say_context;
     struct lx_clock clock;
@@ -175,6 +176,8 @@ LX_MUST_CHECK enum lx_status lx_ch_open(const struct lx_ch_options *options, str
 void lx_ch_close(struct lx_ch *client);
 /* "http://host:8123", for messages; no secrets. */
 const char *lx_ch_where(const struct lx_ch *client);
+/* A word for the user by the options' say, where there is one. */
+void lx_ch_say(const struct lx_ch *client, const char *format, ...) LX_PRINTF(2, 3);
 
 #define LX_CH_MAX_QUERY_ID 128
 /* "lynex-<purpose>-<run>-<number>" */

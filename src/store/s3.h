@@ -16,6 +16,7 @@
 #define LX_STORE_MAX_TRIES 8          /* of one request */
 #define LX_S3_CLEANING_TRIES 2        /* of one that tidies up */
 #define LX_S3_CLEANING_MS 2000        /* the whole of it */
+#define LX_S3_LAST_CLEANING_MS 2500   /* of all of them, once the user has interrupted */
 #define LX_S3_BACKOFF_MS 200          /* before the second try; doubled for each further one */
 #define LX_S3_BACKOFF_MAX_MS 5000     /* …up to this */
 #define LX_S3_PART (16 * LX_MIB)      /* largest default part of an upload, held in memory */
@@ -45,6 +46,7 @@ struct lx_s3 {
     struct lx_clock clock;
     struct lx_random random;
     const struct lx_cancel *cancel;
+    atomic_llong cleaning_until; /* on the clock; 0: the user has not interrupted */
     void (*say)(void *context, const char *text);
     void *say_context;
     struct lx_http *http;

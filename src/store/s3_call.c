@@ -336,6 +336,22 @@ static enum lx_status take(struct lx_s3 *s3, struct lx_http_response *r,
 
 /* -- trying -------------------------------------------------------------------------------- */
 
+/* What tidies up has so many milliseconds; 0: not sent any more. Many uploads may have begun when
+ * the user interrupts, and a silent store must not take the time of each: they share what there is.
+ */
+static int cleaning_time(struct lx_s3 *s3)
+{
+    if (!lx_cancel_asked(s3->cancel)) {
+        atomic_store(&s3->cleaning_until, 0);
+        return LX_S3_CLEANING_MS;
+    }
+    long long now = lx_clock_monotonic(&s3->clock), until = 0;
+    if (atomic_compare_exchange_strong(&s3->cleaning_until, &until, now + LX_S3_LAST_CLEANING_MS))
+        until = now + LX_S3_LAST_CLEANING_MS;
+    long long left = until - now;
+    return left <= 0 ? 0 : left < LX_S3_CLEANING_MS ? (int)left : LX_S3_CLEANING_MS;
+}
+
 static enum lx_status attempt(struct lx_s3 *s3, const struct lx_s3_call *call,
                               struct lx_s3_answer *answer, struct lx_s3_failure *failure,
                               struct lx_http_trace *trace, struct went_with *with,
@@ -346,6 +362,10 @@ static enum lx_status attempt(struct lx_s3 *s3, const struct lx_s3_call *call,
                         .query = LX_BUF(LX_URL_MAX),
                         .authorization = LX_BUF(16 * LX_KIB)};
     struct lx_http_response *r = NULL;
+    int timeout_ms = call->cleaning ? cleaning_time(s3) : 0;
+    if (call->cleaning && timeout_ms == 0)
+        return lx_err_set(err, LX_E_CANCELLED, "interrupted: an upload of %s was begun and stays",
+                          call->key);
     enum lx_status status = make(s3, call, &a, err);
     *with = a.with;
     if (status == LX_OK) {
@@ -357,7 +377,7 @@ static enum lx_status attempt(struct lx_s3 *s3, const struct lx_s3_call *call,
             .body = call->body,
             .body_size = call->body_size,
             .repeatable = !call->once && !call->single,
-            .timeout_ms = call->cleaning ? LX_S3_CLEANING_MS : 0,
+            .timeout_ms = timeout_ms,
             .expect = call->body_size >= LX_MIB,
             .cancel = call->cleaning ? NULL : s3->cancel,
             .trace = trace,

@@ -58,6 +58,16 @@ static void answer(void)
     block(FIRST, 0, MANY);
 }
 
+/* The first answer has `count` rows, and its connection ends. */
+static struct ch_rule *broken(const char *pattern, int64_t from, int64_t count)
+{
+    struct ch_rule *rule = block(pattern, from, count);
+    rule->when = CH_BROKEN_OFF;
+    rule->status = LX_E_NETWORK;
+    rule->text = "the answer was cut";
+    return rule;
+}
+
 static void expect_asked(size_t which, const char *words)
 {
     assert_true(which < script.asked_count);
@@ -138,6 +148,106 @@ static void test_never_fits(void **state)
     assert_status(ask(&err), LX_E_LIMIT);
 }
 
+/* -- answers that end too early ------------------------------------------------------------ */
+
+static void test_broken_off(void **state)
+{
+    (void)state;
+    for (size_t ahead = 0; ahead < 2; ahead++) {
+        hot->read_ahead = ahead * 100000;
+        ch_script_clear(&script);
+        ch_script_table(&script, SUMS, "n:UInt64,s:UInt64,x:UInt64", "300|44850|0");
+        broken(REST, FEW, FEW)->times = 1;
+        block(REST, 2 * FEW, FEW);
+        broken(FIRST, 0, FEW);
+        lx_err_clear(&err);
+        assert_status(ask(&err), LX_OK);
+        assert_int_equal(row_count, 3 * FEW);
+        assert_int_equal(script.asked_count, 4);
+        expect_asked(1, REST "100");
+        assert_says(script.settings[1], " max_block_size=65409");
+        expect_asked(2, REST "200");
+        expect_asked(3, SUMS);
+        /* The sums count here, too. */
+        ch_script_clear(&script);
+        ch_script_table(&script, SUMS, "n:UInt64,s:UInt64,x:UInt64", "300|44850|5");
+        block(REST, FEW, 2 * FEW);
+        broken(FIRST, 0, FEW);
+        assert_status(ask(&err), LX_E_AGAIN);
+        assert_says(err.text, "300 rows were read in several answers");
+    }
+    hot->read_ahead = 0;
+}
+
+/* An answer that brings nothing is no reason to ask once more; nor is another failure. */
+static void test_broken_for_good(void **state)
+{
+    (void)state;
+    broken(REST, FEW, 0);
+    broken(FIRST, 0, FEW);
+    assert_status(ask(&err), LX_E_NETWORK);
+    assert_says(err.text, "the answer was cut");
+    assert_int_equal(script.asked_count, 2);
+    static const struct {
+        enum lx_status status;
+        int code;
+        size_t asked;
+    } cases[] = {
+        {LX_E_REMOTE, 209, 3}, /* SOCKET_TIMEOUT */
+        {LX_E_REMOTE, 210, 3}, /* NETWORK_ERROR */
+        {LX_E_REMOTE, 241, 1}, {LX_E_FORMAT, 0, 1}, {LX_E_TIMEOUT, 0, 1}, {LX_E_AUTH, 0, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ch_script_clear(&script);
+        ch_script_table(&script, SUMS, "n:UInt64,s:UInt64,x:UInt64", "100|4950|0");
+        ch_script_table(&script, REST, ROWS, "");
+        struct ch_rule *rule = broken(FIRST, 0, FEW);
+        rule->status = cases[i].status;
+        rule->code = cases[i].code;
+        lx_err_clear(&err);
+        assert_status(ask(&err), cases[i].asked == 3 ? LX_OK : cases[i].status);
+        assert_int_equal(script.asked_count, cases[i].asked);
+    }
+}
+
+/* One more block behind those of the rule. */
+static void add_block(struct ch_rule *rule, int64_t from, int64_t count)
+{
+    struct ch_rule *more = block("", from, count);
+    rule->bytes = realloc(rule->bytes, rule->size + more->size);
+    assert_non_null(rule->bytes);
+    memcpy(rule->bytes + rule->size, more->bytes, more->size);
+    rule->size += more->size;
+    free(more->bytes);
+    script.count--;
+}
+
+/* Within a stretch: it goes on where it was; or, where it had its rows, with the rest. */
+static void test_broken_stretch(void **state)
+{
+    (void)state;
+    for (int64_t blocks = 1; blocks <= MANY / FEW; blocks += MANY / FEW - 1) {
+        ch_script_clear(&script);
+        hot->max_block_bytes = 8 * LX_KIB;
+        ch_script_table(&script, PLACE, "p:String,o:UInt64", "all_1_1_0|7");
+        ch_script_table(&script, SUMS, "n:UInt64,s:UInt64,x:UInt64",
+                        blocks == 1 ? "200|19900|0" : "600|179700|0");
+        struct ch_rule *rule = broken(STRETCH, 0, FEW);
+        rule->times = 1;
+        for (int64_t i = 1; i < blocks; i++)
+            add_block(rule, i * FEW, FEW);
+        block(STRETCH, FEW, FEW);
+        ch_script_table(&script, REST, ROWS, "");
+        block(FIRST, 0, MANY);
+        lx_err_clear(&err);
+        assert_status(ask(&err), LX_OK);
+        assert_int_equal(row_count, blocks == 1 ? 2 * FEW : MANY);
+        expect_asked(3, blocks == 1 ? PLACE : "OFFSET 600");
+        if (blocks == 1)
+            expect_asked(4, " LIMIT 500");
+    }
+}
+
 /* -- answers that are not believed --------------------------------------------------------- */
 
 /* With this answer in place of the right one. */
@@ -195,7 +305,8 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_again),         TEST(test_twice),  TEST(test_never_fits),
+        TEST(test_again),         TEST(test_twice),           TEST(test_never_fits),
+        TEST(test_broken_off),    TEST(test_broken_for_good), TEST(test_broken_stretch),
         TEST(test_other_answers), TEST(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

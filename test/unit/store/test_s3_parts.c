@@ -209,6 +209,50 @@ static void test_giving_up(void **state)
     assert_string_equal(bed.said, "");
 }
 
+static struct lx_upload *begun(void)
+{
+    const struct lx_put how = {0};
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_upload *upload = NULL;
+    is(lx_store_upload_begin(bed.store, "a", &how, &upload, &err), LX_OK, &err);
+    is(lx_store_upload_write(upload, text, 1500, &err), LX_OK, &err);
+    return upload;
+}
+
+static int deletes(void)
+{
+    int count = 0;
+    for (const char *at = bed.log; (at = strstr(at, "DELETE ")) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* Once the user has interrupted, all uploads share a short while for tidying up. */
+static void test_interrupted(void **state)
+{
+    (void)state;
+    struct lx_cancel cancel = {0};
+    struct lx_upload *uploads[4];
+    reopen((struct lx_s3_options){.cancel = &cancel});
+    for (size_t i = 0; i < 4; i++)
+        uploads[i] = begun();
+    lx_store_upload_abort(uploads[0]);
+    assert_int_equal(deletes(), 2);
+    lx_cancel_ask(&cancel);
+    lx_store_upload_abort(uploads[1]); /* its time begins here, not with the one before */
+    assert_int_equal(deletes(), 4);
+    atomic_fetch_add(&bed.now, LX_S3_LAST_CLEANING_MS);
+    int before = deletes();
+    bed.said[0] = 0;
+    for (size_t i = 2; i < 4; i++)
+        lx_store_upload_abort(uploads[i]);
+    assert_int_equal(deletes(), before);
+    says(bed.said, "interrupted: an upload of a was begun and stays");
+    lx_cancel_forget(&cancel); /* as for the next run of the same process */
+    lx_store_upload_abort(begun());
+    assert_int_equal(deletes(), before + 2);
+}
+
 /* -- the end ------------------------------------------------------------------------------- */
 
 #define COMPLETE "POST", "uploadId"
@@ -272,7 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_BED(test_sizes),      WITH_BED(test_reservation_lost), WITH_BED(test_key_taken),
         WITH_BED(test_small_lost), WITH_BED(test_begins_badly),     WITH_BED(test_giving_up),
-        WITH_BED(test_completing), WITH_BED(test_no_words),
+        WITH_BED(test_completing), WITH_BED(test_no_words),         WITH_BED(test_interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
