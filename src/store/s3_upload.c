@@ -375,8 +375,11 @@ void lx_s3_upload_abort(void *self, void *context)
                                   .action = "s3:DeleteObject",
                                   .cleaning = true,
                                   .single = true};
-        if (lx_s3_do(s3, &call, &answer, &ignored) != LX_OK && s3->say != NULL)
-            s3->say(s3->say_context, ignored.text);
+        if (lx_s3_do(s3, &call, &answer, &ignored) != LX_OK && s3->say != NULL) {
+            char text[LX_ERR_TEXT + 64];
+            snprintf(text, sizeof text, "%s; lynex vacuum takes it away", ignored.text);
+            s3->say(s3->say_context, text);
+        }
     }
     free_upload(upload);
 }

@@ -189,8 +189,10 @@ env -i PATH="$PATH" HOME="$T" "${SETTINGS[@]}" "$LYNEX_BIN" archive > "$T/interr
 pid=$!
 BACKGROUND+=("$pid")
 for _ in $(seq 100); do [ "$(fault_hits "$PROXY_PORT")" = 1 ] && break; sleep 0.1; done
+started=$(date +%s%N)
 kill -INT "$pid"
 wait "$pid"; status_is "interrupted while a commit waits" 130 $? "$(cat "$T/interrupted")"
+at_most "interrupted while a commit waits: milliseconds" 5000 $((($(date +%s%N) - started) / 1000000))
 faults "$PROXY_PORT"
 out=$(lynex archive 2>&1); status_is "after the interruption" 0 $? "$out"
 equal "after the interruption all is done" "" "$(little_done interrupted interrupted)"
@@ -221,6 +223,26 @@ faults "$STORE_PORT"
 out=$(lynex archive 2>&1); status_is "a file that failed while ClickHouse was silent: the next run" 0 $? "$out"
 equal "a file that failed while ClickHouse was silent: all is done" "0 800000" \
     "$(sql "SELECT (SELECT count() FROM prod.silent), (SELECT count() FROM deltaLake('$AWS_ENDPOINT_URL/$BUCKET/silent/', '$AWS_ACCESS_KEY_ID', '$AWS_SECRET_ACCESS_KEY'))" | tr '\t' ' ')"
+
+# The same while several uploads have begun and their parts hang; their tidying up hangs, too.
+sql "CREATE TABLE prod.begun (n Int64, at DateTime('UTC'), s String) ENGINE = MergeTree ORDER BY n"
+sql "INSERT INTO prod.begun SELECT number, toDateTime('$TODAY', 'UTC') - toIntervalDay(60) + number % 3600, randomPrintableASCII(100) FROM numbers(480000)"
+SETTINGS=("${COMMON[@]}" ARCHIVE_TABLE=begun ARCHIVE_TIME_COLUMN=at ARCHIVE_THREADS=2 ARCHIVE_BATCH_SIZE=80000 S3_PART_MB=5
+    S3_ARCHIVE_ROOT=begun "AWS_ENDPOINT_URL=http://127.0.0.1:$STORE_PORT")
+faults "$STORE_PORT" 'PUT partNumber=2 stall seconds=100' 'PUT partNumber=1& nth=5 length add=0' 'DELETE begun/events/ stall seconds=100'
+env -i PATH="$PATH" HOME="$T" "${SETTINGS[@]}" "$LYNEX_BIN" archive > "$T/begun.out" 2>&1 &
+pid=$!
+BACKGROUND+=("$pid")
+for _ in $(seq 200); do [ "$(fault_hits "$STORE_PORT" | paste -sd ' ')" = "4 1 0" ] && break; sleep 0.1; done
+equal "interrupted while parts hang: four are on their way, a fifth upload has begun" "4 1 0" "$(fault_hits "$STORE_PORT" | paste -sd ' ')"
+started=$(date +%s%N)
+kill -TERM "$pid"
+wait "$pid"; status_is "interrupted while parts hang" 130 $? "$(cat "$T/begun.out")"
+at_most "interrupted while parts hang: milliseconds" 5000 $((($(date +%s%N) - started) / 1000000))
+faults "$STORE_PORT"
+out=$(lynex archive 2>&1); status_is "after parts that hung" 0 $? "$out"
+equal "after parts that hung: all is done" "0 480000" \
+    "$(sql "SELECT (SELECT count() FROM prod.begun), (SELECT count() FROM deltaLake('$AWS_ENDPOINT_URL/$BUCKET/begun/', '$AWS_ACCESS_KEY_ID', '$AWS_SECRET_ACCESS_KEY'))" | tr '\t' ' ')"
 
 # The last file of a plan is read back in two shares, where there is a second thread: one footer more.
 sql "CREATE TABLE prod.shares (n Int64, at DateTime('UTC'), s String) ENGINE = MergeTree ORDER BY n"
