@@ -306,7 +306,8 @@ static struct lx_str folder_of(const char *path)
 static enum lx_status read_month(struct rebuilding *r, size_t first, size_t last,
                                  struct lx_err *err)
 {
-    LX_TRY(lx_sorted_runs_create((size_t)r->o->memory_bytes / 4, r->o->temp_dir, &r->rows, err));
+    LX_TRY(lx_sorted_runs_create((size_t)r->o->memory_bytes / 4, r->o->temp_dir, r->o->cancel,
+                                 &r->rows, err));
     enum lx_status status = LX_OK;
     for (size_t i = first; status == LX_OK && i < last; i++)
         status = look_at(r, i, err);

@@ -170,8 +170,8 @@ struct unmatched {
 static enum lx_status new_runs(const struct lx_reconcile *r, struct lx_sorted_runs **runs,
                                struct lx_err *err)
 {
-    return lx_sorted_runs_create((size_t)r->run->o->memory_bytes / 10, r->run->o->temp_dir, runs,
-                                 err);
+    const struct lx_archive_options *o = r->run->o;
+    return lx_sorted_runs_create((size_t)o->memory_bytes / 10, o->temp_dir, o->cancel, runs, err);
 }
 
 /* Walks both in order of the compared hash: rows of both are matched, copy by copy; the others go

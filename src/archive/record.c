@@ -21,11 +21,17 @@ static enum lx_status add_hash(void *context, uint64_t full, uint64_t key, struc
     return lx_sorted_runs_add(context, &record, err);
 }
 
+static enum lx_status new_runs(struct lx_run *run, struct lx_sorted_runs **runs, struct lx_err *err)
+{
+    return lx_sorted_runs_create((size_t)run->o->memory_bytes / 8, run->o->temp_dir, run->o->cancel,
+                                 runs, err);
+}
+
 static enum lx_status collect(struct lx_run *run, const struct lx_segment *const *segments,
                               size_t count, struct lx_sorted_runs **out, struct lx_err *err)
 {
     struct lx_sorted_runs *runs = NULL;
-    LX_TRY(lx_sorted_runs_create((size_t)run->o->memory_bytes / 8, run->o->temp_dir, &runs, err));
+    LX_TRY(new_runs(run, &runs, err));
     enum lx_status status = LX_OK;
     for (size_t i = 0; status == LX_OK && i < count; i++)
         status = lx_segment_hashes(run, segments[i], NULL, add_hash, runs, err);
@@ -125,8 +131,7 @@ static enum lx_status reduce(void *context, const struct lx_segment *held,
     if (status == LX_OK)
         status = collect(r->run, &held, 1, &rows, err);
     if (status == LX_OK)
-        status = lx_sorted_runs_create((size_t)r->run->o->memory_bytes / 8, r->run->o->temp_dir,
-                                       &rest, err);
+        status = new_runs(r->run, &rest, err);
     if (status == LX_OK)
         status = lx_side_object_begin(r->run, &side, err);
     if (status == LX_OK && (status = lx_segment_copy(held, reduced)) != LX_OK)

@@ -1,12 +1,13 @@
 #include "archive/segment_hashes.h"
 
 #include "archive/file_scan.h"
+#include "archive/sorted_runs.h"
 #include "base/alloc.h"
 #include "base/mutant.h"
 
-#include <stdlib.h>
-
 #define PIECE_HASHES 131072 /* of a side object at a time */
+#define WANTED_SHARE 32     /* each of a `wanted`'s three takes one part in so many of the memory */
+#define LEAST_BIT_BYTES 65536
 
 struct reading {
     struct lx_run *run;
@@ -80,30 +81,80 @@ static enum lx_status compare_hashes(const struct reading *r, const struct lx_fi
     return lx_row_schema_hash(r->compare, columns, rows->rows, keys);
 }
 
-/* Rows [first, last) of a file; `wanted`: sorted hashes of the rows that count, or NULL for all. */
+/* -- rows that are told by their hashes ---------------------------------------------------- */
+
+/* The segment's hashes stand in side objects, but its rows are needed: they are those rows of its
+ * files that have these hashes. Both are sorted, within fixed memory whatever the segment's size;
+ * rows of the files whose hash is none of those are told by a bit, most of them. */
 struct wanted {
-    uint64_t *hashes;
-    bool *taken;
-    size_t count;
+    struct lx_sorted_runs *hashes; /* key: of a row of the segment */
+    struct lx_sorted_runs *rows;   /* of the files. key: the hash, id: the hash by `compare` */
+    uint8_t *bits;                 /* a set one: there may be such a hash */
+    uint64_t bit_mask;
 };
 
-static bool is_wanted(struct wanted *wanted, uint64_t hash)
+static enum lx_status open_wanted(const struct lx_run *run, struct wanted *wanted,
+                                  struct lx_err *err)
 {
-    size_t low = 0, high = wanted->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (wanted->hashes[middle] < hash)
-            low = middle + 1;
-        else
-            high = middle;
+    const struct lx_archive_options *o = run->o;
+    size_t memory = (size_t)o->memory_bytes / WANTED_SHARE, bytes = LEAST_BIT_BYTES;
+    while (bytes * 2 <= memory)
+        bytes *= 2;
+    wanted->bits = lx_calloc(bytes, 1);
+    wanted->bit_mask = bytes * 8 - 1;
+    if (wanted->bits == NULL)
+        return lx_err_memory(err);
+    LX_TRY(lx_sorted_runs_create(memory, o->temp_dir, o->cancel, &wanted->hashes, err));
+    return lx_sorted_runs_create(memory, o->temp_dir, o->cancel, &wanted->rows, err);
+}
+
+static void free_wanted(struct wanted *wanted)
+{
+    lx_sorted_runs_free(wanted->hashes);
+    lx_sorted_runs_free(wanted->rows);
+    lx_free(wanted->bits);
+}
+
+static enum lx_status want(void *context, uint64_t hash, struct lx_err *err)
+{
+    struct wanted *wanted = context;
+    const struct lx_record record = {.key = hash};
+    uint64_t bit = hash & wanted->bit_mask;
+    wanted->bits[bit / 8] |= (uint8_t)(1u << bit % 8);
+    return lx_sorted_runs_add(wanted->hashes, &record, err);
+}
+
+static enum lx_status add_row(struct wanted *wanted, uint64_t hash, uint64_t key,
+                              struct lx_err *err)
+{
+    const struct lx_record record = {.key = hash, .id = key};
+    uint64_t bit = hash & wanted->bit_mask;
+    if ((wanted->bits[bit / 8] >> bit % 8 & 1) == 0)
+        return LX_OK;
+    return lx_sorted_runs_add(wanted->rows, &record, err);
+}
+
+/* As many rows of a hash as are wanted. Those that are not found are missed by the segment's sums.
+ */
+static enum lx_status take_wanted(struct reading *r, struct wanted *wanted, struct lx_err *err)
+{
+    struct lx_record hash, row;
+    bool more_hashes, more_rows;
+    LX_TRY(lx_sorted_runs_rewind(wanted->hashes, err));
+    LX_TRY(lx_sorted_runs_rewind(wanted->rows, err));
+    LX_TRY(lx_sorted_runs_next(wanted->hashes, &hash, &more_hashes, err));
+    LX_TRY(lx_sorted_runs_next(wanted->rows, &row, &more_rows, err));
+    while (more_hashes && more_rows) {
+        bool same = hash.key == row.key;
+        if (same)
+            LX_TRY(take(r, row.key, row.id, err));
+        bool next_row = same || row.key < hash.key, next_hash = same || !next_row;
+        if (next_hash)
+            LX_TRY(lx_sorted_runs_next(wanted->hashes, &hash, &more_hashes, err));
+        if (next_row)
+            LX_TRY(lx_sorted_runs_next(wanted->rows, &row, &more_rows, err));
     }
-    for (; low < wanted->count && wanted->hashes[low] == hash; low++) {
-        if (!wanted->taken[low]) {
-            wanted->taken[low] = true;
-            return true;
-        }
-    }
-    return false;
+    return LX_OK;
 }
 
 /* -- rows in files of an older schema ------------------------------------------------------- */
@@ -213,6 +264,14 @@ static enum lx_status dress(struct dressing *d, const struct lx_file_rows *rows,
     return lx_row_schema_hash_rows(d->to, d->made, rows->rows, d->hashes, err);
 }
 
+static enum lx_status look(const struct reading *r, struct lx_err *err)
+{
+    if (!lx_run_stopping(r->run))
+        return LX_OK;
+    return lx_err_set(err, LX_E_CANCELLED, "interrupted while archived rows were read");
+}
+
+/* Rows [first, last) of a file; `wanted`: those that count are found later, or NULL: all count. */
 static enum lx_status read_rows(struct reading *r, const struct lx_ledger_file *file, int64_t first,
                                 int64_t last, struct wanted *wanted, struct lx_err *err)
 {
@@ -250,10 +309,12 @@ static enum lx_status read_rows(struct reading *r, const struct lx_ledger_file *
         }
         if (status == LX_OK && r->compare != NULL)
             status = compare_hashes(r, &rows, at, columns, keys);
-        for (int64_t i = 0; status == LX_OK && i < rows.rows; i++)
-            if (wanted == NULL || is_wanted(wanted, rows.hashes[i]))
-                status =
-                    take(r, rows.hashes[i], r->compare != NULL ? keys[i] : rows.hashes[i], err);
+        if (status == LX_OK)
+            status = look(r, err);
+        for (int64_t i = 0; status == LX_OK && i < rows.rows; i++) {
+            uint64_t hash = rows.hashes[i], key = r->compare != NULL ? keys[i] : hash;
+            status = wanted != NULL ? add_row(wanted, hash, key, err) : take(r, hash, key, err);
+        }
     }
     lx_file_scan_close(scan);
     lx_free(at);
@@ -273,24 +334,6 @@ static enum lx_status listed(struct reading *r, const char *path,
         return lx_err_set(err, LX_E_AGAIN, "%s left the archive meanwhile", path);
     return lx_err_set(err, LX_E_CORRUPT, "a segment names %s, which the ledger does not list",
                       path);
-}
-
-/* -- side objects whose rows are needed ---------------------------------------------------- */
-
-static enum lx_status collect(void *context, uint64_t hash, struct lx_err *err)
-{
-    (void)err;
-    struct wanted *wanted = context;
-    wanted->hashes[wanted->count++] = hash;
-    return LX_OK;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    uint64_t x, y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return x < y ? -1 : x > y;
 }
 
 /* The rows of such a file that are wanted, by their hashes as the segment has them. */
@@ -320,9 +363,10 @@ static enum lx_status read_dressed(struct reading *r, const struct lx_ledger_fil
             d->taken[i] = d->made[field_of(d->to, r->compare->fields[i].name)];
         if (status == LX_OK)
             status = lx_row_schema_hash_rows(r->compare, d->taken, rows.rows, keys, err);
+        if (status == LX_OK)
+            status = look(r, err);
         for (int64_t i = 0; status == LX_OK && i < rows.rows; i++)
-            if (is_wanted(wanted, d->hashes[i]))
-                status = take(r, d->hashes[i], keys[i], err);
+            status = add_row(wanted, d->hashes[i], keys[i], err);
     }
     lx_free(keys);
     lx_file_scan_close(scan);
@@ -357,27 +401,20 @@ static enum lx_status read_older(struct reading *r, const struct lx_ledger_file 
     return status;
 }
 
-/* The segment's hashes stand in side objects, but its rows are needed: they are those rows of its
- * files that have these hashes. Nine bytes a row of one segment. */
 static enum lx_status read_by_hash(struct reading *r, struct lx_err *err)
 {
     const struct lx_segment *segment = r->segment;
-    size_t rows = (size_t)segment->rows;
-    struct wanted wanted = {.hashes = lx_malloc(rows * sizeof(uint64_t)),
-                            .taken = lx_calloc(rows, sizeof(bool))};
-    enum lx_status status =
-        wanted.hashes != NULL && wanted.taken != NULL ? LX_OK : lx_err_memory(err);
+    struct wanted wanted = {0};
     int64_t told = 0;
+    enum lx_status status = open_wanted(r->run, &wanted, err);
     for (size_t i = 0; status == LX_OK && i < segment->where_count; i++) {
         if (!segment->where[i].hashes)
             continue;
         told += segment->where[i].rows;
         status = told <= segment->rows
-                     ? read_side(r->run, &segment->where[i], collect, &wanted, err)
+                     ? read_side(r->run, &segment->where[i], want, &wanted, err)
                      : lx_err_set(err, LX_E_CORRUPT, "a segment's side objects hold too many rows");
     }
-    if (status == LX_OK)
-        qsort(wanted.hashes, wanted.count, sizeof *wanted.hashes, by_value);
     for (size_t i = 0; status == LX_OK && i < segment->where_count; i++) {
         const struct lx_ledger_file *file;
         if (segment->where[i].hashes)
@@ -388,8 +425,9 @@ static enum lx_status read_by_hash(struct reading *r, struct lx_err *err)
                          ? read_rows(r, file, 0, 0, &wanted, err)
                          : read_older(r, file, &wanted, err);
     }
-    lx_free(wanted.hashes);
-    lx_free(wanted.taken);
+    if (status == LX_OK)
+        status = take_wanted(r, &wanted, err);
+    free_wanted(&wanted);
     return status;
 }
 

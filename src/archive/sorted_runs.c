@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #define MAX_RUNS 65536
-#define READ_RECORDS 256 /* of one run at a time, at least */
+#define READ_RECORDS 256   /* of one run at a time, at least */
+#define LOOK_RECORDS 65536 /* between two looks at whether to go on */
 
 struct run {
     int64_t next, end; /* records of the file that are not read yet */
@@ -22,7 +23,9 @@ struct lx_sorted_runs {
     size_t count, cap;
     int64_t total;
     const char *directory; /* NULL: TMPDIR, /tmp */
-    int fd;                /* -1: nothing was spilled */
+    const struct lx_cancel *cancel;
+    unsigned looks; /* records since the last look */
+    int fd;         /* -1: nothing was spilled */
     struct run *runs;
     size_t run_count, run_cap;
     size_t *heap; /* numbers of runs that have a record, smallest first */
@@ -41,15 +44,19 @@ static int compare_records(const void *a, const void *b)
 }
 
 enum lx_status lx_sorted_runs_create(size_t memory_bytes, const char *directory,
-                                     struct lx_sorted_runs **out, struct lx_err *err)
+                                     const struct lx_cancel *cancel, struct lx_sorted_runs **out,
+                                     struct lx_err *err)
 {
     if (memory_bytes < LX_SORTED_RUNS_MIN)
         memory_bytes = LX_SORTED_RUNS_MIN;
+    if (memory_bytes > LX_SORTED_RUNS_MAX)
+        memory_bytes = LX_SORTED_RUNS_MAX;
     struct lx_sorted_runs *runs = lx_calloc(1, sizeof *runs);
     if (runs == NULL)
         return lx_err_memory(err);
     runs->fd = -1;
     runs->directory = directory;
+    runs->cancel = cancel;
     runs->cap = memory_bytes / sizeof *runs->records;
     *out = runs;
     return LX_OK;
@@ -65,6 +72,14 @@ void lx_sorted_runs_free(struct lx_sorted_runs *runs)
     lx_free(runs->runs);
     lx_free(runs->heap);
     lx_free(runs);
+}
+
+/* Whatever is done with so many records goes through here. */
+static enum lx_status look(struct lx_sorted_runs *runs, struct lx_err *err)
+{
+    if (++runs->looks % LOOK_RECORDS != 0 || !lx_cancel_asked(runs->cancel))
+        return LX_OK;
+    return lx_err_set(err, LX_E_CANCELLED, "interrupted while rows were compared");
 }
 
 /* -- writing ------------------------------------------------------------------------------- */
@@ -143,6 +158,7 @@ enum lx_status lx_sorted_runs_add(struct lx_sorted_runs *runs, const struct lx_r
 {
     if (runs->reading)
         return lx_err_set(err, LX_E_BUG, "records were added after reading began");
+    LX_TRY(look(runs, err));
     if (runs->records == NULL) {
         runs->records = lx_malloc(runs->cap * sizeof *runs->records);
         if (runs->records == NULL)
@@ -250,6 +266,7 @@ enum lx_status lx_sorted_runs_next(struct lx_sorted_runs *runs, struct lx_record
 {
     if (!runs->reading)
         return lx_err_set(err, LX_E_BUG, "records are read before they are sorted");
+    LX_TRY(look(runs, err));
     if (runs->run_count == 0) { /* all in memory; heap_count is the position */
         *more = runs->heap_count < runs->count;
         if (*more)

@@ -5,7 +5,7 @@
 #ifndef LX_ARCHIVE_SORTED_RUNS_H
 #define LX_ARCHIVE_SORTED_RUNS_H
 
-#include "base/err.h"
+#include "base/cancel.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,10 +18,13 @@ struct lx_record {
 
 struct lx_sorted_runs;
 
-/* `memory_bytes` is what buffers may take, at least LX_SORTED_RUNS_MIN. `directory` (kept, not
+/* `memory_bytes` is what buffers may take, within the two limits; a full one is sorted without a
+ * look at `cancel` (may be NULL), which ends all else with LX_E_CANCELLED. `directory` (kept, not
  * copied) is where further ones go, as an unnamed file; NULL: TMPDIR, /tmp. */
 #define LX_SORTED_RUNS_MIN ((size_t)1 << 20)
+#define LX_SORTED_RUNS_MAX ((size_t)128 << 20)
 LX_MUST_CHECK enum lx_status lx_sorted_runs_create(size_t memory_bytes, const char *directory,
+                                                   const struct lx_cancel *cancel,
                                                    struct lx_sorted_runs **runs,
                                                    struct lx_err *err);
 void lx_sorted_runs_free(struct lx_sorted_runs *runs); /* NULL is fine */

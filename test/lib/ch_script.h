@@ -7,7 +7,7 @@
 #include "clickhouse/clickhouse.h"
 
 #define CH_SCRIPT_RULES 16
-#define CH_SCRIPT_ASKED 64
+#define CH_SCRIPT_ASKED 2048
 
 /* CH_NEVER: the server falls silent behind its bytes, until the query is cancelled. */
 enum ch_when { CH_AT_ONCE, CH_BROKEN_OFF, CH_AT_THE_END, CH_NEVER };

@@ -17,7 +17,7 @@ static struct lx_err err;
 static struct lx_sorted_runs *make(const char *directory)
 {
     struct lx_sorted_runs *runs = NULL;
-    assert_int_equal(lx_sorted_runs_create(1, directory, &runs, &err), LX_OK);
+    assert_int_equal(lx_sorted_runs_create(1, directory, NULL, &runs, &err), LX_OK);
     return runs;
 }
 
@@ -248,10 +248,38 @@ static void test_too_many_rows(void **state)
     lx_sorted_runs_free(runs);
 }
 
+/* Whoever interrupts does not wait for the rest of the records, whatever is done with them. */
+static void test_interrupted(void **state)
+{
+    (void)state;
+    struct lx_cancel cancel = {0};
+    struct lx_sorted_runs *runs = NULL;
+    struct lx_record record = {0};
+    bool more = true;
+    int64_t taken = 0;
+    assert_int_equal(lx_sorted_runs_create(1, NULL, &cancel, &runs, &err), LX_OK);
+    assert_int_equal(add(runs, 9 * CAP), LX_OK);
+    lx_cancel_ask(&cancel);
+    assert_int_equal(add(runs, 9 * CAP), LX_E_CANCELLED);
+    assert_string_equal(err.text, "interrupted while rows were compared");
+    assert_true(lx_sorted_runs_count(runs) < 11 * CAP);
+    lx_cancel_forget(&cancel);
+    assert_int_equal(lx_sorted_runs_rewind(runs, &err), LX_OK);
+    lx_cancel_ask(&cancel);
+    enum lx_status status = LX_OK;
+    while (status == LX_OK && more) {
+        status = lx_sorted_runs_next(runs, &record, &more, &err);
+        taken++;
+    }
+    assert_int_equal(status, LX_E_CANCELLED);
+    assert_true(taken < 2 * CAP);
+    lx_sorted_runs_free(runs);
+}
+
 static enum lx_status write_and_read(struct lx_err *said)
 {
     struct lx_sorted_runs *runs;
-    LX_TRY(lx_sorted_runs_create(1, NULL, &runs, said));
+    LX_TRY(lx_sorted_runs_create(1, NULL, NULL, &runs, said));
     enum lx_status status = add(runs, 9 * CAP + 1); /* the list of runs grows */
     if (status == LX_OK)
         status = lx_sorted_runs_rewind(runs, &err);
@@ -272,10 +300,15 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),       cmocka_unit_test(test_order),
-        cmocka_unit_test(test_directories), cmocka_unit_test(test_wrong_order_of_calls),
-        cmocka_unit_test(test_full),        cmocka_unit_test(test_lost),
-        cmocka_unit_test(test_memory),      cmocka_unit_test(test_too_many_rows),
+        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_wrong_order_of_calls),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_too_many_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
