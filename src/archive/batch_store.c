@@ -175,18 +175,14 @@ static enum lx_status quarantine(const struct lx_batch_file *file, bool limit, s
     char key[LX_MAX_NAME];
     const char *slash = strrchr(file->key, '/');
     const struct lx_put put = {.data = true};
-    struct lx_object found = {0}, copy;
-    enum lx_status owner = lx_store_head(store, file->key, &found, NULL);
-    struct lx_buf bytes = LX_BUF((size_t)found.size + 1);
+    struct lx_object found = {0};
+    bool there = lx_store_head(store, file->key, &found, NULL) == LX_OK;
+    enum lx_status owner = there ? whose(file, &found) : LX_E_NOTFOUND;
     snprintf(key, sizeof key, "_quarantine/%.8s_%s", file->batch->id,
              slash != NULL ? slash + 1 : file->key);
-    if (owner == LX_OK)
-        owner = whose(file, &found);
     if (owner == LX_E_CONFLICT)
         return lx_err_set(err, LX_E_AGAIN, "%s is another writer's now", file->key);
-    bool kept = lx_store_get(store, file->key, &bytes, &found, NULL) == LX_OK &&
-                lx_store_put(store, key, bytes.data, bytes.len, &put, &copy, NULL) == LX_OK;
-    lx_buf_free(&bytes);
+    bool kept = there && lx_store_copy(store, file->key, found.size, key, &put, NULL) == LX_OK;
     /* Not among the good ones: patterns of files would read it. Only where it is surely ours:
      * another writer's may be recorded. */
     if (kept && owner == LX_OK)

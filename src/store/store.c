@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 
+#define COPY_BYTES ((int64_t)(4 * LX_MIB)) /* of an object that is copied, at a time */
+
 struct lx_store {
     const struct lx_store_driver *driver;
     void *self;
@@ -81,7 +83,9 @@ enum lx_status lx_store_upload_begin(struct lx_store *store, const char *key,
     if (upload == NULL)
         return lx_err_memory(err);
     upload->store = store;
-    enum lx_status status = store->driver->upload_begin(store->self, key, put, &upload->self, err);
+    struct lx_put how = put != NULL ? *put : (struct lx_put){0};
+    how.if_absent = true;
+    enum lx_status status = store->driver->upload_begin(store->self, key, &how, &upload->self, err);
     if (status != LX_OK) {
         lx_free(upload);
         return status;
@@ -142,6 +146,36 @@ enum lx_status lx_store_head(struct lx_store *store, const char *key, struct lx_
 {
     LX_TRY(lx_store_check_key(key, err));
     return store->driver->head(store->self, key, object, err);
+}
+
+static enum lx_status copy_bytes(struct lx_store *store, const char *from, int64_t size,
+                                 struct lx_upload *upload, struct lx_err *err)
+{
+    uint8_t *piece = lx_malloc(COPY_BYTES);
+    enum lx_status status = piece != NULL ? LX_OK : lx_err_memory(err);
+    for (int64_t at = 0; status == LX_OK && at < size; at += COPY_BYTES) {
+        size_t now = size - at < COPY_BYTES ? (size_t)(size - at) : COPY_BYTES;
+        status = lx_store_read(store, from, at, piece, now, err);
+        if (status == LX_OK)
+            status = lx_store_upload_write(upload, piece, now, err);
+    }
+    lx_free(piece);
+    return status;
+}
+
+enum lx_status lx_store_copy(struct lx_store *store, const char *from, int64_t size, const char *to,
+                             const struct lx_put *put, struct lx_err *err)
+{
+    struct lx_upload *upload = NULL;
+    struct lx_object object;
+    LX_TRY(lx_store_upload_begin(store, to, put, &upload, err));
+    enum lx_status status = copy_bytes(store, from, size, upload, err);
+    bool finished = status == LX_OK;
+    if (finished)
+        status = lx_store_upload_finish(upload, &object, err);
+    if (!finished || status == LX_E_EXISTS)
+        lx_store_upload_abort(upload);
+    return status;
 }
 
 enum lx_status lx_store_delete(struct lx_store *store, const char *key, struct lx_err *err)

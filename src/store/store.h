@@ -74,6 +74,11 @@ LX_MUST_CHECK enum lx_status lx_store_get(struct lx_store *store, const char *ke
                                           struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_store_head(struct lx_store *store, const char *key,
                                            struct lx_object *object, struct lx_err *err);
+/* The first `size` bytes of `from` as the new object `to` (LX_E_EXISTS where there is one), read
+ * and written in pieces. */
+LX_MUST_CHECK enum lx_status lx_store_copy(struct lx_store *store, const char *from, int64_t size,
+                                           const char *to, const struct lx_put *put,
+                                           struct lx_err *err);
 /* Deleting what is not there is fine. */
 LX_MUST_CHECK enum lx_status lx_store_delete(struct lx_store *store, const char *key,
                                              struct lx_err *err);

@@ -102,4 +102,38 @@ import json, sys
 r = json.load(open(sys.argv[1]))
 print(json.dumps({k: r[k] for k in r if k in ('result', 'stages', 'milliseconds', 'archived_rows') or 'stage' in k}))
 PY
+
+# Rows kept hot are compared by content within the same memory: late ones come, then a column is dropped, so that the
+# archived rows are read again and told by their hashes.
+SETTINGS+=(ARCHIVE_TABLE=kept "ARCHIVE_URL=file://$T/kept" "ARCHIVE_TMPDIR=$T" DELETE_AFTER_ARCHIVE=false)
+sql "CREATE TABLE prod.kept (id UInt64, at DateTime('UTC'), a UInt64, b UInt32) ENGINE = MergeTree ORDER BY id"
+kept() { # FIRST COUNT
+    sql "INSERT INTO prod.kept SELECT number, toDateTime('$TODAY', 'UTC') - toIntervalDay(60) + number % 3600, sipHash64(number), number % 1000 FROM numbers($1, $2)"
+}
+kept_run() { # WHAT ROWS
+    read -r status mib cpu < <(measured)
+    status_is "$1: exits 0" 0 "$status" "$(grep -A3 '"error"' "$T/report.json")"
+    at_most "$1: peak memory" 128 "$mib"
+    equal "$1: each row once" "$2	$2" "$(sql "SELECT count(), uniqExact(id) FROM deltaLakeLocal('$T/kept')")"
+}
+kept 0 8000000
+sql "OPTIMIZE TABLE prod.kept FINAL"
+kept_run "eight million rows kept hot in 64 MiB" 8000000
+kept 8000000 1000
+sql "OPTIMIZE TABLE prod.kept FINAL"
+kept_run "compared, with late rows" 8001000
+sql "ALTER TABLE prod.kept DROP COLUMN b SETTINGS mutations_sync = 2"
+kept_run "compared, without a column" 8001000
+
+# A file that fails its proof is kept apart in pieces.
+SETTINGS+=(ARCHIVE_TABLE=failing "ARCHIVE_URL=file://$T/failing" ARCHIVE_FILE_MB=1024 DELETE_AFTER_ARCHIVE=true)
+sql "CREATE TABLE prod.failing (id UInt64, at DateTime('UTC'), s String) ENGINE = MergeTree ORDER BY id"
+sql "INSERT INTO prod.failing SELECT number, toDateTime('$TODAY', 'UTC') - toIntervalDay(60), randomString(1000) FROM numbers(200000)"
+SETTINGS+=(LYNEX_MUTANT=flip-value)
+read -r status mib cpu < <(measured)
+status_is "a file of 200 MB that fails its proof: exits 4" 4 "$status"
+at_most "a file of 200 MB that fails its proof: peak memory" 128 "$mib"
+equal "a file of 200 MB that fails its proof: is kept apart" 1 "$(find "$T/failing/_quarantine" -size +190M | wc -l)"
+equal "a file of 200 MB that fails its proof: alone" 0 "$(find "$T/failing" -name '*.parquet' -not -path '*/_quarantine/*' | wc -l)"
+equal "a file of 200 MB that fails its proof: no row has left" 200000 "$(sql "SELECT count() FROM prod.failing")"
 done_testing
