@@ -152,6 +152,7 @@ static enum lx_status soften(struct lx_run *run, enum lx_status status, struct l
     if (!run->hot_refused ||
         (status != LX_E_BUSY && status != LX_E_REFUSED && status != LX_E_ACCESS))
         return status;
+    run->hot_refused = false; /* what fails next is judged by itself */
     run->no_more_deletes = true;
     run->report->delete_refused = true;
     if (run->report->refusal.status == LX_OK && err != NULL)

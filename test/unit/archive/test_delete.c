@@ -234,6 +234,25 @@ static void test_ledger_unreadable(void **state)
     untouched();
 }
 
+static enum lx_status refuses_and_locks(void *self, struct lx_err *e)
+{
+    (void)self;
+    scene.gets_fail = scene.lists_fail = LX_E_ACCESS;
+    return lx_err_set(e, LX_E_ACCESS, "the server refuses");
+}
+
+/* ClickHouse refuses the delete, and then the store refuses the ledger: that is a failed run. */
+static void test_refused_by_both(void **state)
+{
+    (void)state;
+    scene.ops.row_policy = refuses_and_locks;
+    assert_status(lx_settle(&scene.run, true, &err), LX_E_ACCESS, &err);
+    assert_true(strstr(err.text, "the server refuses") == NULL);
+    assert_says(scene.report.refusal.text, "the server refuses");
+    scene.gets_fail = scene.lists_fail = LX_OK;
+    untouched();
+}
+
 /* A warrant for one of two segments that may go: the other's rows would go unrecorded. */
 static void test_half_a_warrant(void **state)
 {
@@ -611,6 +630,7 @@ int main(void)
         TEST(test_not_old_as_a_whole),
         TEST(test_warrant_no_longer_holds),
         TEST(test_ledger_unreadable),
+        TEST(test_refused_by_both),
         TEST(test_half_a_warrant),
         TEST(test_breaker),
         TEST(test_answers_of_drop),
