@@ -231,10 +231,22 @@ static void set_cutoff(struct lx_run *run)
         (long long)(ahead < o->after_days ? ahead : o->after_days));
 }
 
+/* Said, since a disk that is not mounted looks like a place for a new one. */
+static void tell_new_archive(const struct lx_run *run)
+{
+    struct lx_buf location = LX_BUF(4 * LX_MAX_NAME);
+    if (lx_ledger_state(run->o->ledger)->version < 0 &&
+        lx_store_location(run->o->store, NULL, &location) == LX_OK)
+        lx_run_note(run, LX_EVENT_NOTE, NULL, "a new archive begins in %s, which has none yet",
+                    lx_buf_cstr(&location));
+    lx_buf_free(&location);
+}
+
 enum lx_status lx_start_writing(struct lx_run *run, struct lx_err *err)
 {
     if (run->probed)
         return LX_OK;
+    tell_new_archive(run);
     LX_TRY(lx_ledger_probe(run->o->ledger, err));
     run->probed = true;
     return LX_OK;

@@ -37,6 +37,7 @@ equal "the dry run wrote nothing" "" "$(aws_ s3 ls "s3://$BUCKET/" --recursive)"
 
 log_before=$(sql "SELECT count() FROM system.mutations WHERE table = 'events'")
 out=$(lynex archive 2>&1); status_is "archive exits 0" 0 $? "$out"
+contains "a new archive is told from one that is there" "a new archive begins in s3://" "$out"
 contains "all were archived" "✅ Archived $old events to S3" "$out"
 equal "the table holds no old event" 0 "$(sql "SELECT count() FROM prod.events WHERE timestamp < $cutoff")"
 equal "the table holds every young one" "$(sql "SELECT count(), sum(cityHash64(*)) FROM prod.before WHERE timestamp >= $cutoff")" \
@@ -65,6 +66,7 @@ equal "it writes nothing" "$version" "$(aws_ s3 ls "s3://$BUCKET/_delta_log/" | 
 fill_events 1000 events 60 7
 more=$(sql "SELECT count() FROM prod.events WHERE timestamp < $cutoff")
 out=$(lynex archive 2>&1); status_is "new rows: exits 0" 0 $? "$out"
+lacks "the archive is there" "a new archive begins" "$out"
 contains "new rows are archived by the next run" "✅ Archived $more events to S3" "$out"
 equal "and have left" 0 "$(sql "SELECT count() FROM prod.events WHERE timestamp < $cutoff")"
 out=$(lynex verify); status_is "verify exits 0" 0 $? "$out"
