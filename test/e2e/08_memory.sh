@@ -123,6 +123,15 @@ kept 8000000 1000
 sql "OPTIMIZE TABLE prod.kept FINAL"
 kept_run "compared, with late rows" 8001000
 sql "ALTER TABLE prod.kept DROP COLUMN b SETTINGS mutations_sync = 2"
+# Interrupted while archived rows are read or compared, which takes longer than that.
+env -i PATH="$PATH" HOME="$T" "${SETTINGS[@]}" "$LYNEX_BIN" archive > "$T/interrupted" 2>&1 &
+pid=$!
+BACKGROUND+=("$pid")
+sleep 4
+started=$(date +%s%N)
+kill -TERM "$pid"
+wait "$pid"; status_is "interrupted while rows are compared" 130 $? "$(cat "$T/interrupted")"
+at_most "interrupted while rows are compared: milliseconds" 5000 $((($(date +%s%N) - started) / 1000000))
 kept_run "compared, without a column" 8001000
 
 # A file that fails its proof is kept apart in pieces.
