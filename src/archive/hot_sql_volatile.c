@@ -128,7 +128,7 @@ static bool is_moment(const struct lx_source_column *column)
            !lx_str_starts(column->type, LX_STR("Tuple"));
 }
 
-/* SELECT sum(xxh3(tuple(`a`, _part))), max(`a` >= now() - 2), …, count() FROM t WHERE … */
+/* SELECT sum(xxh3(tuple(`a`))), max(`a` >= now() - 2), …, count() FROM t WHERE … */
 static enum lx_status write_question(const struct lx_hot_sql *hot, const char *const *parts,
                                      size_t count, struct lx_buf *sql)
 {
@@ -139,7 +139,7 @@ static enum lx_status write_question(const struct lx_hot_sql *hot, const char *c
             continue;
         LX_TRY(lx_buf_text(sql, "sum(xxh3(tuple("));
         LX_TRY(lx_ch_quote_name(sql, column->name));
-        LX_TRY(lx_buf_text(sql, ", _part))), toUInt64(max("));
+        LX_TRY(lx_buf_text(sql, "))), toUInt64(max("));
         if (is_moment(column)) {
             LX_TRY(lx_buf_text(sql, "ifNull("));
             LX_TRY(lx_ch_quote_name(sql, column->name));

@@ -382,7 +382,7 @@ static void test_volatile(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         describe("DateTime", cases[i].kind, cases[i].expression);
         ch_script_table(&script,
-                        "sum(xxh3(tuple(`a`, _part))), toUInt64(max(0)), toUInt64(count()) FROM "
+                        "sum(xxh3(tuple(`a`))), toUInt64(max(0)), toUInt64(count()) FROM "
                         "`db`.`events`",
                         "s:UInt64,n:UInt64,c:UInt64", "1|0|7");
         assert_int_equal(ops->stored(hot, names, 1, &err), LX_OK);
