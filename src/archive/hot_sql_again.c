@@ -1,5 +1,5 @@
-/* A stream of rows whose blocks get too large for memory, or whose answer ends too early: the rest
- * is asked for again, from the first row that was not taken.
+/* A stream of rows, or of their hashes, whose blocks get too large for memory, or whose answer ends
+ * too early: the rest is asked for again, from the first row that was not taken.
  *
  * A server waits for whoever reads for http_send_timeout (30 s), and then ends the answer. A run
  * may take longer over what it does between two blocks: a large part's guard, an upload over a slow
@@ -23,6 +23,7 @@
 #define USUAL_ROWS 65409 /* of a block */
 #define FEWER 16         /* a block that was too large has so many times the rows of the next */
 #define MOST_BREAKS 1000 /* answers of one stream that ended too early, each with rows in it */
+#define SAID_BREAKS 50   /* the first of them, and every so many, are said */
 #define CODE_SOCKET_TIMEOUT 209
 #define CODE_NETWORK_ERROR 210
 /* Around the query's own text: it has room for more in what ClickHouse takes. */
@@ -30,8 +31,8 @@
 
 /* One thread, so that a part's rows come in the part's order and parts one after the other: files
  * have the table's sort order, and the same part gives the same file. */
-static enum lx_status start(struct lx_hot_stream *stream, const char *purpose, const char *sql,
-                            int64_t block_rows, struct lx_err *err)
+static enum lx_status start(struct lx_hot_stream *stream, const char *sql, int64_t block_rows,
+                            struct lx_err *err)
 {
     struct lx_hot_sql *hot = stream->hot;
     char id[64], rows[24];
@@ -42,7 +43,7 @@ static enum lx_status start(struct lx_hot_stream *stream, const char *purpose, c
         {"preferred_block_size_bytes",
          "4194304"}, /* blocks of a few MiB cost least on both sides */
     };
-    lx_hot_sql_query_id(hot, purpose, id);
+    lx_hot_sql_query_id(hot, stream->purpose, id);
     const struct lx_ch_query query = {
         .sql = sql,
         .query_id = id,
@@ -52,13 +53,12 @@ static enum lx_status start(struct lx_hot_stream *stream, const char *purpose, c
         .cancel = &stream->cancel,
     };
     enum lx_status status = lx_ch_select(hot->client, &query, &stream->result, err);
-    return lx_hot_sql_explain(hot, status, "reading", err);
+    return lx_hot_sql_explain(hot, status, stream->doing, err);
 }
 
-enum lx_status lx_hot_sql_start(struct lx_hot_stream *stream, const char *purpose, const char *sql,
-                                struct lx_err *err)
+enum lx_status lx_hot_sql_start(struct lx_hot_stream *stream, struct lx_err *err)
 {
-    return start(stream, purpose, sql, USUAL_ROWS, err);
+    return start(stream, stream->sql, USUAL_ROWS, err);
 }
 
 /* Where the first row lies that was not taken: the part's index, and the row's number in it. */
@@ -87,7 +87,7 @@ static enum lx_status find_next_row(struct lx_hot_stream *stream, size_t *part, 
     if (status == LX_OK)
         status = lx_ch_table_check(&answer, "tu", err);
     if (status != LX_OK) {
-        status = lx_hot_sql_explain(hot, status, "reading", err);
+        status = lx_hot_sql_explain(hot, status, stream->doing, err);
     } else {
         for (*part = 0; answer.block.rows == 1 && *part < stream->part_count; ++*part)
             if (lx_str_is(lx_ch_text(&answer, 0, 0), stream->parts[*part]))
@@ -135,8 +135,8 @@ static enum lx_status start_again(struct lx_hot_stream *stream, struct lx_err *e
     stream->result = NULL;
     enum lx_status status = add_rest(stream, &sql, err);
     if (status == LX_OK)
-        status = start(stream, "read", lx_buf_cstr(&sql),
-                       stream->until != 0 ? stream->small : USUAL_ROWS, err);
+        status =
+            start(stream, lx_buf_cstr(&sql), stream->until != 0 ? stream->small : USUAL_ROWS, err);
     stream->began_at = stream->rows;
     lx_buf_free(&sql);
     return status;
@@ -189,13 +189,14 @@ static bool is_broken_off(struct lx_hot_stream *stream, const struct lx_err *fai
         return false;
     if (stream->rows == stream->began_at || stream->breaks == MOST_BREAKS)
         return false;
-    if (stream->breaks++ == 0)
+    stream->breaks++;
+    if (stream->breaks == 1 || stream->breaks % SAID_BREAKS == 0)
         lx_ch_say(stream->hot->client,
-                  "ClickHouse's answer ended early, after %lld rows of %s: the rest is asked for "
-                  "again, as often as it takes (%s)",
-                  (long long)stream->rows, lx_buf_cstr(&stream->hot->target), failure->text);
-    if (stream->until == stream->rows)
-        stream->until = 0; /* the stretch had all its rows */
+                  "ClickHouse's answer ended early (break %d), after %lld rows of %s: the rest is "
+                  "asked for again, as often as it takes (%s)",
+                  stream->breaks, (long long)stream->rows, lx_buf_cstr(&stream->hot->target),
+                  failure->text);
+    stream->until = 0; /* a stretch ends here: its part may have no more rows */
     return true;
 }
 
@@ -264,9 +265,11 @@ enum lx_status lx_hot_sql_next_block(struct lx_hot_stream *stream, struct lx_ch_
                     explain_large(stream, rows, &failure);
                 if (status == LX_E_UNSUPPORTED)
                     explain_type(&failure);
+                if (stream->breaks > 0)
+                    lx_err_context(&failure, "after %d answers that ended early", stream->breaks);
                 if (err != NULL)
                     *err = failure;
-                return lx_hot_sql_explain(stream->hot, status, "reading", err);
+                return lx_hot_sql_explain(stream->hot, status, stream->doing, err);
             }
         }
         LX_TRY(start_again(stream, err));

@@ -44,21 +44,22 @@ struct lx_hot_stream {
     void *context;
     struct lx_cancel cancel;     /* asked when the stream ends: nobody waits for what still comes */
     struct lx_read_ahead *ahead; /* of rows: what was taken out of the result */
-    /* Of rows, for asking again (hot_sql_again.c): */
-    char *sql;         /* the query, from the first row on */
-    size_t from_at;    /* where its FROM stands */
-    int64_t rows;      /* that were taken, with the sums of their hashes */
-    uint64_t sum, xor; /* … */
-    int64_t began_at;  /* rows before the answer that is read */
-    int64_t until;     /* the answer is of a stretch before this row; 0: of all that is left */
-    int64_t stretch;   /* rows that the last stretch was to have; 0: there was none */
-    int64_t small;     /* rows of a block there */
-    int breaks;        /* answers that ended too early */
+    /* For asking again (hot_sql_again.c): */
+    const char *purpose; /* in query ids: "read" */
+    const char *doing;   /* in messages: "reading" */
+    char *sql;           /* the query, from the first row on */
+    size_t from_at;      /* where its FROM stands */
+    int64_t rows;        /* that were taken, with the sums of their hashes */
+    uint64_t sum, xor;   /* … */
+    int64_t began_at;    /* rows before the answer that is read */
+    int64_t until;       /* the answer is of a stretch before this row; 0: of all that is left */
+    int64_t stretch;     /* rows that the last stretch was to have; 0: there was none */
+    int64_t small;       /* rows of a block there */
+    int breaks;          /* answers that ended too early */
 };
 
-/* Begins with the first row: a query of rows or of hashes (hot_sql_again.c). */
-LX_MUST_CHECK enum lx_status lx_hot_sql_start(struct lx_hot_stream *stream, const char *purpose,
-                                              const char *sql, struct lx_err *err);
+/* Begins with the first row: stream->sql, a query of rows or of hashes (hot_sql_again.c). */
+LX_MUST_CHECK enum lx_status lx_hot_sql_start(struct lx_hot_stream *stream, struct lx_err *err);
 /* The next block of rows; NULL after the last. Where a block is too large for memory, or the answer
  * ended too early, the rest is asked for again. What came must be told by lx_hot_sql_took. */
 LX_MUST_CHECK enum lx_status lx_hot_sql_next_block(struct lx_hot_stream *stream,

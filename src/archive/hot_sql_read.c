@@ -89,6 +89,18 @@ static enum lx_status add_where(const struct lx_hot_sql *hot, const struct lx_ho
                          (unsigned long long)read->hash_from, (unsigned long long)read->hash_to);
 }
 
+/* What is selected is written; from here on it is the same for rows and hashes. */
+static enum lx_status end_query(struct lx_hot_stream *stream, const struct lx_hot_read *read,
+                                const char *purpose, const char *doing, struct lx_buf *sql)
+{
+    stream->purpose = purpose;
+    stream->doing = doing;
+    stream->from_at = sql->len;
+    LX_TRY(add_where(stream->hot, read, sql));
+    stream->sql = (char *)lx_buf_take(sql, NULL);
+    return LX_OK;
+}
+
 enum lx_status lx_hot_sql_read(void *self, const struct lx_hot_read *read,
                                struct lx_hot_stream **out, struct lx_err *err)
 {
@@ -105,11 +117,8 @@ enum lx_status lx_hot_sql_read(void *self, const struct lx_hot_read *read,
         status = lx_row_schema_hash_sql(read->schema, &sql);
     if (status == LX_OK)
         status = lx_buf_text(&sql, " AS _lynex_h");
-    stream->from_at = sql.len;
     if (status == LX_OK)
-        status = add_where(hot, read, &sql);
-    if (status == LX_OK)
-        stream->sql = (char *)lx_buf_take(&sql, NULL);
+        status = end_query(stream, read, "read", "reading", &sql);
     lx_buf_free(&sql);
     status = status != LX_OK ? lx_hot_sql_too_long(status, "the query for all columns of",
                                                    read->part_count, err)
@@ -152,10 +161,10 @@ enum lx_status lx_hot_sql_hashes(void *self, const struct lx_hot_read *read,
         status = add_compare(hot, read->compare, &sql);
     stream->has_compare = read->compare != NULL;
     if (status == LX_OK)
-        status = add_where(hot, read, &sql);
-    status = status != LX_OK ? lx_hot_sql_too_long(status, "the query for", read->part_count, err)
-                             : lx_hot_sql_start(stream, "compare", lx_buf_cstr(&sql), err);
+        status = end_query(stream, read, "compare", "comparing rows of", &sql);
     lx_buf_free(&sql);
+    status = status != LX_OK ? lx_hot_sql_too_long(status, "the query for", read->part_count, err)
+                             : lx_hot_sql_start(stream, err);
     if (status != LX_OK) {
         lx_hot_sql_end(hot, stream);
         return status;
@@ -169,11 +178,9 @@ enum lx_status lx_hot_sql_hashes(void *self, const struct lx_hot_read *read,
 enum lx_status lx_hot_sql_next_hashes(void *self, struct lx_hot_stream *stream,
                                       struct lx_hot_hashes *out, struct lx_err *err)
 {
-    struct lx_hot_sql *hot = self;
     struct lx_ch_block *block = NULL;
-    enum lx_status status = lx_ch_next(stream->result, &block, err);
-    if (status != LX_OK)
-        return lx_hot_sql_explain(hot, status, "comparing rows of", err);
+    (void)self;
+    LX_TRY(lx_hot_sql_next_block(stream, &block, err));
     *out = (struct lx_hot_hashes){0};
     if (block == NULL)
         return LX_OK;
@@ -188,5 +195,6 @@ enum lx_status lx_hot_sql_next_hashes(void *self, struct lx_hot_stream *stream,
     out->hashes = (const uint64_t *)(const void *)block->columns[0].data.values;
     out->seconds = (const int64_t *)(const void *)block->columns[1].data.values;
     out->rows = block->rows;
+    lx_hot_sql_took(stream, out->hashes, out->rows);
     return LX_OK;
 }

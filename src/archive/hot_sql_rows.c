@@ -267,7 +267,7 @@ static void *read_ahead(void *context)
         if (taken != NULL) {
             pthread_mutex_unlock(&ahead->lock);
             if (!asked)
-                status = lx_hot_sql_start(ahead->stream, "read", ahead->stream->sql, &err);
+                status = lx_hot_sql_start(ahead->stream, &err);
             if (status == LX_OK)
                 status = take_block(ahead->stream, taken, &err);
             asked = true;
@@ -309,7 +309,7 @@ enum lx_status lx_hot_sql_start_rows(struct lx_hot_sql *hot, struct lx_hot_strea
     pthread_mutex_init(&ahead->lock, NULL);
     lx_cond_init(&ahead->moved);
     if (ahead->most_bytes == 0)
-        return lx_hot_sql_start(stream, "read", stream->sql, err);
+        return lx_hot_sql_start(stream, err);
     LX_TRY(lx_thread_start(&ahead->thread, read_ahead, ahead, err));
     ahead->running = true;
     return LX_OK;

@@ -8,6 +8,7 @@
 #define PIECE_HASHES 131072 /* of a side object at a time */
 #define WANTED_SHARE 32     /* each of a `wanted`'s three takes one part in so many of the memory */
 #define LEAST_BIT_BYTES 65536
+#define MOST_BIT_BYTES (64 * LX_MIB) /* two bytes a row are enough, where there is memory */
 
 struct reading {
     struct lx_run *run;
@@ -93,12 +94,12 @@ struct wanted {
     uint64_t bit_mask;
 };
 
-static enum lx_status open_wanted(const struct lx_run *run, struct wanted *wanted,
+static enum lx_status open_wanted(const struct lx_run *run, int64_t rows, struct wanted *wanted,
                                   struct lx_err *err)
 {
     const struct lx_archive_options *o = run->o;
     size_t memory = (size_t)o->memory_bytes / WANTED_SHARE, bytes = LEAST_BIT_BYTES;
-    while (bytes * 2 <= memory)
+    while (bytes * 2 <= memory && bytes * 2 <= MOST_BIT_BYTES && (int64_t)bytes < rows * 2)
         bytes *= 2;
     wanted->bits = lx_calloc(bytes, 1);
     wanted->bit_mask = bytes * 8 - 1;
@@ -406,7 +407,7 @@ static enum lx_status read_by_hash(struct reading *r, struct lx_err *err)
     const struct lx_segment *segment = r->segment;
     struct wanted wanted = {0};
     int64_t told = 0;
-    enum lx_status status = open_wanted(r->run, &wanted, err);
+    enum lx_status status = open_wanted(r->run, segment->rows, &wanted, err);
     for (size_t i = 0; status == LX_OK && i < segment->where_count; i++) {
         if (!segment->where[i].hashes)
             continue;

@@ -222,8 +222,10 @@ static struct lx_upload *begun(void)
 static int deletes(void)
 {
     int count = 0;
+    pthread_mutex_lock(&bed.lock);
     for (const char *at = bed.log; (at = strstr(at, "DELETE ")) != NULL; at++)
         count++;
+    pthread_mutex_unlock(&bed.lock);
     return count;
 }
 
