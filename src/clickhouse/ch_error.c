@@ -44,16 +44,28 @@ static bool is_name(char c)
     return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
+/* Where the bracket opens that ends the text, "(version 24.3.1.1 (official build))"; its length
+ * where none does. */
+static size_t last_bracket(struct lx_str text)
+{
+    size_t depth = 0;
+    if (text.len == 0 || text.ptr[text.len - 1] != ')')
+        return text.len;
+    for (size_t at = text.len; at-- > 0;) {
+        depth += text.ptr[at] == ')';
+        depth -= text.ptr[at] == '(';
+        if (depth == 0)
+            return at;
+    }
+    return text.len;
+}
+
 /* Takes " (…)" off the end; returns what stands within, or an empty view. */
 static struct lx_str take_bracket(struct lx_str *text)
 {
     *text = lx_str_trim(*text);
-    if (text->len == 0 || text->ptr[text->len - 1] != ')')
-        return (struct lx_str){text->ptr, 0};
-    size_t open = text->len - 1;
-    while (open > 0 && text->ptr[open] != '(')
-        open--;
-    if (text->ptr[open] != '(')
+    size_t open = last_bracket(*text);
+    if (open == text->len)
         return (struct lx_str){text->ptr, 0};
     struct lx_str within = slice(*text, open + 1, text->len - 1);
     bool version = lx_str_starts(within, LX_STR("version ")), name = within.len > 1;
@@ -131,6 +143,12 @@ bool lx_ch_exception_bare(struct lx_str tail, struct lx_str *text)
         return false;
     *text = slice(tail, found, tail.len);
     return true;
+}
+
+bool lx_ch_exception_is_whole(struct lx_str text)
+{
+    text = lx_str_trim(text);
+    return lx_str_starts(slice(text, last_bracket(text), text.len), LX_STR("(version "));
 }
 
 #define CODE_ACCESS_DENIED 497

@@ -29,6 +29,9 @@ bool lx_ch_exception_parse(struct lx_str text, struct lx_ch_exception *exception
 bool lx_ch_exception_trailer(struct lx_str tail, struct lx_str tag, struct lx_str *text);
 /* Finds the last "Code: N. DB::Exception: " in a text that is known to be a failure's. */
 bool lx_ch_exception_bare(struct lx_str tail, struct lx_str *text);
+/* Does such a text end as ClickHouse ends them, "(version 24.3.1.1)"? A value that holds one is cut
+ * anywhere, or other values stand behind it. */
+bool lx_ch_exception_is_whole(struct lx_str text);
 
 /* Sets status, code, name, text and hint; returns the status. `where` and `query_id` are for the
  * text. */

@@ -239,6 +239,7 @@ started=$(date +%s%N)
 kill -TERM "$pid"
 wait "$pid"; status_is "interrupted while parts hang" 130 $? "$(cat "$T/begun.out")"
 at_most "interrupted while parts hang: milliseconds" 5000 $((($(date +%s%N) - started) / 1000000))
+at_most "interrupted while parts hang: tidying up was tried" "$(fault_hits "$STORE_PORT" | tail -1)" 1
 faults "$STORE_PORT"
 out=$(lynex archive 2>&1); status_is "after parts that hung" 0 $? "$out"
 equal "after parts that hung: all is done" "0 480000" \

@@ -14,6 +14,8 @@ static void test_parse(void **state)
     } cases[] = {
         {"Code: 60. DB::Exception: Table prod.e does not exist. (UNKNOWN_TABLE)" VERSION "\n", 60,
          "UNKNOWN_TABLE", "Table prod.e does not exist."},
+        {"Code: 60. DB::Exception: No table. (UNKNOWN_TABLE) (version 24.8.1.1 (official build))",
+         60, "UNKNOWN_TABLE", "No table."},
         {"Code: 210. DB::NetException: Code: 497. DB::Exception: no right. (ACCESS_DENIED)", 210,
          "ACCESS_DENIED", "no right."},
         {"Code: 76. DB::ErrnoException: Cannot open file /x, errno: 28. (CANNOT_OPEN_FILE)", 76,
@@ -82,6 +84,25 @@ static void test_bare(void **state)
     assert_false(lx_ch_exception_bare(LX_STR("Code: 5. DB::Something: a"), &text));
 }
 
+static void test_whole(void **state)
+{
+    (void)state;
+    const char *const yes[] = {"Code: 5. DB::Exception: a (X) (version 24.3.1.1)\n", "(version )",
+                               "Code: 5. (a) (version 24.3 (official build))"};
+    const char *const no[] = {"",
+                              ")",
+                              "(version 24.3",
+                              "Code: 5. DB::Exception: a (X)",
+                              "Code: 5. DB::Exception: a (X) (version 24.3.1.1)\n7",
+                              "Code: 5. DB::Exception: a (version 24.3.1.1)(X)"};
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+        if (!lx_ch_exception_is_whole(lx_str_of(yes[i])))
+            fail_msg("not whole: %s", yes[i]);
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+        if (lx_ch_exception_is_whole(lx_str_of(no[i])))
+            fail_msg("whole: %s", no[i]);
+}
+
 /* Every code that has a word of advice, and one that has none. */
 static void test_set(void **state)
 {
@@ -118,10 +139,8 @@ static void test_set(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_trailer),
-        cmocka_unit_test(test_bare),
-        cmocka_unit_test(test_set),
+        cmocka_unit_test(test_parse), cmocka_unit_test(test_trailer), cmocka_unit_test(test_bare),
+        cmocka_unit_test(test_whole), cmocka_unit_test(test_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

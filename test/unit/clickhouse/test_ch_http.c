@@ -421,6 +421,21 @@ static void test_mid_stream(void **state)
                          &err);
         lx_buf_free(&body);
     }
+    /* What values hold explains nothing: where there is a tag, or other bytes stand behind. */
+    static const struct {
+        const char *headers, *behind;
+    } values[] = {{OURS "X-ClickHouse-Exception-Tag: the-tag\r\n", ""}, {OURS, "\7"}, {OURS, ")"}};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct lx_buf body = LX_BUF(LX_MIB);
+        put(&body, number_block, sizeof number_block - 1);
+        put(&body, UNKNOWN, sizeof UNKNOWN - 1);
+        put(&body, values[i].behind, strlen(values[i].behind));
+        assert_status(
+            answered(LX_CH_COMPRESS_NONE, 200, values[i].headers, lx_buf_view(&body), &err),
+            LX_E_FORMAT, &err);
+        assert_int_equal(err.code, 0);
+        lx_buf_free(&body);
+    }
     /* An answer that breaks off is none; and the failure stays. */
     struct lx_ch *client = NULL;
     struct lx_ch_result *result;
