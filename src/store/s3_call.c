@@ -364,8 +364,8 @@ static enum lx_status attempt(struct lx_s3 *s3, const struct lx_s3_call *call,
     struct lx_http_response *r = NULL;
     int timeout_ms = call->cleaning ? cleaning_time(s3) : 0;
     if (call->cleaning && timeout_ms == 0)
-        return lx_err_set(err, LX_E_CANCELLED, "interrupted: an upload of %s was begun and stays",
-                          call->key);
+        return lx_err_set(err, LX_E_CANCELLED, "interrupted: %s (%s) was not sent any more",
+                          call->key, call->action);
     enum lx_status status = make(s3, call, &a, err);
     *with = a.with;
     if (status == LX_OK) {

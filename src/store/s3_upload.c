@@ -350,36 +350,66 @@ enum lx_status lx_s3_upload_finish(void *self, void *context, struct lx_object *
     return status;
 }
 
+static void say_left(struct lx_s3 *s3, const struct lx_err *why, const char *what)
+{
+    char text[LX_ERR_TEXT + 128];
+    if (s3->say == NULL)
+        return;
+    snprintf(text, sizeof text, "%s%s%s", why != NULL ? why->text : "", why != NULL ? "; " : "",
+             what);
+    s3->say(s3->say_context, text);
+}
+
+static void drop_reservation(struct lx_s3 *s3, const struct s3_upload *upload)
+{
+    struct lx_s3_answer answer;
+    struct lx_err ignored = LX_ERR_INIT;
+    struct lx_s3_call call = {.method = "DELETE",
+                              .key = upload->key,
+                              .action = "s3:DeleteObject",
+                              .cleaning = true,
+                              .single = true};
+    enum lx_status status = upload->reserved ? lx_s3_do(s3, &call, &answer, &ignored) : LX_OK;
+    if (status != LX_OK)
+        say_left(s3, &ignored,
+                 status == LX_E_ACCESS ? "the empty object stays"
+                                       : "lynex vacuum takes the empty object away");
+}
+
+static void drop_parts(struct lx_s3 *s3, const struct s3_upload *upload)
+{
+    struct lx_s3_answer answer;
+    struct lx_err ignored = LX_ERR_INIT;
+    struct lx_s3_call call = {.method = "DELETE",
+                              .key = upload->key,
+                              .action = "s3:AbortMultipartUpload",
+                              .params = {{"uploadId", upload->id}},
+                              .param_count = 1,
+                              .cleaning = true};
+    enum lx_status status =
+        upload->id != NULL ? lx_s3_do(s3, &call, &answer, &ignored) : LX_E_NOTFOUND;
+    if (status == LX_E_ACCESS) /* a right of its own, which we may not have */
+        say_left(s3, NULL,
+                 "parts of an upload that was given up stay in the bucket: the user may not "
+                 "s3:AbortMultipartUpload");
+    else if (status != LX_OK && status != LX_E_NOTFOUND)
+        say_left(s3, &ignored,
+                 "parts of the upload stay until the bucket's rule AbortIncompleteMultipartUpload "
+                 "takes them");
+}
+
 void lx_s3_upload_abort(void *self, void *context)
 {
     struct lx_s3 *s3 = self;
     struct s3_upload *upload = context;
-    struct lx_s3_answer answer;
-    struct lx_err ignored = LX_ERR_INIT;
     lx_s3_parts_free(&upload->parts); /* no part may come behind the abort */
-    if (upload->id != NULL) {
-        /* A right of its own, which we may not have: a lifecycle rule then tidies up. */
-        struct lx_s3_call call = {.method = "DELETE",
-                                  .key = upload->key,
-                                  .action = "s3:AbortMultipartUpload",
-                                  .params = {{"uploadId", upload->id}},
-                                  .param_count = 1,
-                                  .cleaning = true};
-        if (lx_s3_do(s3, &call, &answer, &ignored) == LX_E_ACCESS && s3->say != NULL)
-            s3->say(s3->say_context, "parts of an upload that was given up stay in the bucket: the "
-                                     "user may not s3:AbortMultipartUpload");
-    }
-    if (upload->reserved) {
-        struct lx_s3_call call = {.method = "DELETE",
-                                  .key = upload->key,
-                                  .action = "s3:DeleteObject",
-                                  .cleaning = true,
-                                  .single = true};
-        if (lx_s3_do(s3, &call, &answer, &ignored) != LX_OK && s3->say != NULL) {
-            char text[LX_ERR_TEXT + 64];
-            snprintf(text, sizeof text, "%s; lynex vacuum takes it away", ignored.text);
-            s3->say(s3->say_context, text);
-        }
-    }
+    /* In a hurry the empty object first: readers that take all files of a folder see it, parts
+     * nobody sees. Else last: what completes meanwhile goes with it. */
+    bool hurry = lx_cancel_asked(s3->cancel);
+    if (hurry)
+        drop_reservation(s3, upload);
+    drop_parts(s3, upload);
+    if (!hurry)
+        drop_reservation(s3, upload);
     free_upload(upload);
 }

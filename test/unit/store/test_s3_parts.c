@@ -209,6 +209,24 @@ static void test_giving_up(void **state)
     assert_string_equal(bed.said, "");
 }
 
+/* More than a part is copied as an upload in parts. */
+static void test_copy(void **state)
+{
+    (void)state;
+    const struct lx_put how = {.data = true};
+    struct lx_err err = LX_ERR_INIT;
+    is(upload(4500, &err), LX_OK, &err);
+    bed.log[0] = 0;
+    is(lx_store_copy(bed.store, "a", 4500, "b", &how, &err), LX_OK, &err);
+    pthread_mutex_lock(&bed.lock);
+    assert_true(strncmp(bed.log, "GET PUT POST PUT ", 17) == 0);
+    assert_int_equal(bed.size, 4500);
+    assert_memory_equal(bed.object, text, 4500);
+    pthread_mutex_unlock(&bed.lock);
+    rule((struct rule){"PUT", "/b", 412, "", ERROR("PreconditionFailed")});
+    is(lx_store_copy(bed.store, "a", 4500, "b", &how, &err), LX_E_EXISTS, &err);
+}
+
 static struct lx_upload *begun(void)
 {
     const struct lx_put how = {0};
@@ -249,7 +267,10 @@ static void test_interrupted(void **state)
     for (size_t i = 2; i < 4; i++)
         lx_store_upload_abort(uploads[i]);
     assert_int_equal(deletes(), before);
-    says(bed.said, "interrupted: an upload of a was begun and stays");
+    says(bed.said, "interrupted: a (s3:DeleteObject) was not sent any more; lynex vacuum takes the "
+                   "empty object away");
+    says(bed.said, "interrupted: a (s3:AbortMultipartUpload) was not sent any more; parts of the "
+                   "upload stay until the bucket's rule AbortIncompleteMultipartUpload takes them");
     lx_cancel_forget(&cancel); /* as for the next run of the same process */
     lx_store_upload_abort(begun());
     assert_int_equal(deletes(), before + 2);
@@ -319,6 +340,7 @@ int main(void)
         WITH_BED(test_sizes),      WITH_BED(test_reservation_lost), WITH_BED(test_key_taken),
         WITH_BED(test_small_lost), WITH_BED(test_begins_badly),     WITH_BED(test_giving_up),
         WITH_BED(test_completing), WITH_BED(test_no_words),         WITH_BED(test_interrupted),
+        WITH_BED(test_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
