@@ -22,6 +22,7 @@
 
 #define USUAL_ROWS 65409 /* of a block */
 #define FEWER 16         /* a block that was too large has so many times the rows of the next */
+#define MOST_STRETCH (INT64_MAX / 4)
 #define MOST_BREAKS 1000 /* answers of one stream that ended too early, each with rows in it */
 #define SAID_BREAKS 50   /* the first of them, and every so many, are said */
 #define CODE_SOCKET_TIMEOUT 209
@@ -62,8 +63,8 @@ enum lx_status lx_hot_sql_start(struct lx_hot_stream *stream, struct lx_err *err
 }
 
 /* Where the first row lies that was not taken: the part's index, and the row's number in it. */
-static enum lx_status find_next_row(struct lx_hot_stream *stream, size_t *part, uint64_t *row,
-                                    struct lx_err *err)
+static enum lx_status find_next_row(struct lx_hot_stream *stream, bool *found, size_t *part,
+                                    uint64_t *row, struct lx_err *err)
 {
     struct lx_hot_sql *hot = stream->hot;
     struct lx_buf sql = LX_BUF(LX_SQL_MAX_TEXT + MORE_TEXT);
@@ -89,12 +90,13 @@ static enum lx_status find_next_row(struct lx_hot_stream *stream, size_t *part, 
     if (status != LX_OK) {
         status = lx_hot_sql_explain(hot, status, stream->doing, err);
     } else {
-        for (*part = 0; answer.block.rows == 1 && *part < stream->part_count; ++*part)
+        *found = answer.block.rows == 1;
+        for (*part = 0; *found && *part < stream->part_count; ++*part)
             if (lx_str_is(lx_ch_text(&answer, 0, 0), stream->parts[*part]))
                 break;
-        if (answer.block.rows == 1 && *part < stream->part_count)
+        if (*found && *part < stream->part_count)
             *row = lx_ch_u64(&answer, 1, 0);
-        else
+        else if (*found || !stream->broken) /* an answer that broke off may have had all rows */
             status = lx_err_set(err, LX_E_AGAIN, "rows of %s went away while they were read",
                                 lx_buf_cstr(&hot->target));
     }
@@ -109,14 +111,17 @@ static enum lx_status add_rest(struct lx_hot_stream *stream, struct lx_buf *sql,
 {
     size_t part = 0;
     uint64_t row = 0;
+    bool found = true;
     enum lx_status status = lx_buf_text(sql, stream->sql);
-    if (stream->until == 0) {
+    if (stream->until != 0)
+        LX_TRY(find_next_row(stream, &found, &part, &row, err));
+    if (stream->until == 0 || !found) {
+        stream->until = 0;
         if (status == LX_OK)
             status = lx_buf_printf(sql, " LIMIT %lld OFFSET %lld", (long long)INT64_MAX,
                                    (long long)stream->rows);
         return status == LX_OK ? LX_OK : lx_err_memory(err);
     }
-    LX_TRY(find_next_row(stream, &part, &row, err));
     const char *name = stream->parts[part];
     if (status == LX_OK)
         status = lx_buf_text(sql, " AND ");
@@ -138,6 +143,7 @@ static enum lx_status start_again(struct lx_hot_stream *stream, struct lx_err *e
         status =
             start(stream, lx_buf_cstr(&sql), stream->until != 0 ? stream->small : USUAL_ROWS, err);
     stream->began_at = stream->rows;
+    stream->broken = false;
     lx_buf_free(&sql);
     return status;
 }
@@ -149,7 +155,8 @@ static bool make_smaller(struct lx_hot_stream *stream, int64_t rows)
     if (rows <= 1 || (!usual && stream->small == 1))
         return false;
     if (usual) {
-        stream->stretch = stream->stretch * 2 > rows ? stream->stretch * 2 : rows;
+        if (stream->stretch < MOST_STRETCH)
+            stream->stretch = stream->stretch * 2 > rows ? stream->stretch * 2 : rows;
         stream->until = stream->rows + stream->stretch;
     } else if (rows > stream->small) {
         rows = stream->small; /* the server gave more than it was asked for */
@@ -196,7 +203,9 @@ static bool is_broken_off(struct lx_hot_stream *stream, const struct lx_err *fai
                   "asked for again, as often as it takes (%s)",
                   stream->breaks, (long long)stream->rows, lx_buf_cstr(&stream->hot->target),
                   failure->text);
-    stream->until = 0; /* a stretch ends here: its part may have no more rows */
+    stream->broken = true;
+    if (stream->until == stream->rows)
+        stream->until = 0; /* the stretch had all its rows */
     return true;
 }
 
@@ -265,7 +274,7 @@ enum lx_status lx_hot_sql_next_block(struct lx_hot_stream *stream, struct lx_ch_
                     explain_large(stream, rows, &failure);
                 if (status == LX_E_UNSUPPORTED)
                     explain_type(&failure);
-                if (stream->breaks > 0)
+                if (stream->breaks > 0 && status != LX_E_CANCELLED)
                     lx_err_context(&failure, "after %d answers that ended early", stream->breaks);
                 if (err != NULL)
                     *err = failure;

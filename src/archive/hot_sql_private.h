@@ -56,6 +56,7 @@ struct lx_hot_stream {
     int64_t stretch;     /* rows that the last stretch was to have; 0: there was none */
     int64_t small;       /* rows of a block there */
     int breaks;          /* answers that ended too early */
+    bool broken;         /* the last of them did */
 };
 
 /* Begins with the first row: stream->sql, a query of rows or of hashes (hot_sql_again.c). */

@@ -99,7 +99,7 @@ static enum lx_status open_wanted(const struct lx_run *run, int64_t rows, struct
 {
     const struct lx_archive_options *o = run->o;
     size_t memory = (size_t)o->memory_bytes / WANTED_SHARE, bytes = LEAST_BIT_BYTES;
-    while (bytes * 2 <= memory && bytes * 2 <= MOST_BIT_BYTES && (int64_t)bytes < rows * 2)
+    while (bytes * 2 <= memory && bytes * 2 <= MOST_BIT_BYTES && (int64_t)bytes / 2 < rows)
         bytes *= 2;
     wanted->bits = lx_calloc(bytes, 1);
     wanted->bit_mask = bytes * 8 - 1;

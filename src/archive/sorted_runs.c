@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define MAX_RUNS 65536
-#define READ_RECORDS 256   /* of one run at a time, at least; more runs are merged before */
+#define READ_RECORDS 4096  /* of one run at a time, at least; more runs are merged before */
 #define LOOK_RECORDS 65536 /* between two looks at whether to go on */
 
 struct run {
@@ -110,7 +110,7 @@ static enum lx_status open_file(struct lx_sorted_runs *runs, struct lx_err *err)
     if (runs->fd < 0) {
         enum lx_status status = lx_err_errno(err, errno, "cannot make a temporary file in %s", dir);
         lx_err_hint(err,
-                    "set ARCHIVE_TMPDIR to a directory with room for 100 bytes a compared row");
+                    "set ARCHIVE_TMPDIR to a directory with room for 200 bytes a compared row");
         return status;
     }
     unlink(path);
@@ -128,7 +128,7 @@ static enum lx_status write_all(int fd, const void *bytes, size_t size, off_t of
         if (done <= 0) {
             enum lx_status status = lx_err_errno(err, errno, "writing a temporary file");
             lx_err_hint(err,
-                        "set ARCHIVE_TMPDIR to a directory with room for 100 bytes a compared row");
+                        "set ARCHIVE_TMPDIR to a directory with room for 200 bytes a compared row");
             return status;
         }
         pos += done;
@@ -319,6 +319,7 @@ static enum lx_status end_writing(struct lx_sorted_runs *runs, struct lx_err *er
     else if (runs->count > 1)
         qsort(runs->records, runs->count, sizeof *runs->records, compare_records);
     if (runs->run_count > 0) {
+        lx_free(runs->heap); /* of a time before, which failed */
         runs->heap = lx_calloc(runs->run_count, sizeof *runs->heap);
         if (runs->heap == NULL)
             return lx_err_memory(err);

@@ -130,14 +130,15 @@ bool lx_ch_exception_trailer(struct lx_str tail, struct lx_str tag, struct lx_st
 
 bool lx_ch_exception_bare(struct lx_str tail, struct lx_str *text)
 {
-    size_t found = tail.len;
+    size_t found = tail.len, end = 0; /* of the heads that stand in a row, wrapping ones first */
     for (size_t at = 0; (at = find(tail, at, lx_str_of(code_word))) != tail.len; at++) {
         int code;
-        /* The first of several in a row: the wrapping ones stand in front. */
-        if (take_head(slice(tail, at, tail.len), &code) != 0) {
+        size_t head = take_head(slice(tail, at, tail.len), &code);
+        if (head == 0)
+            continue;
+        if (found == tail.len || at != end)
             found = at;
-            break;
-        }
+        end = at + head;
     }
     if (found == tail.len)
         return false;

@@ -6,7 +6,7 @@
  * of an answer that began with 200:
  *   "\r\n__exception__\r\n<tag>\r\n<message>\n<length> <tag>\r\n__exception__\r\n"
  * where <tag> is the answer's header X-ClickHouse-Exception-Tag, random for each answer, so that no
- * value can look like it. Servers before 25 had no tag and wrote the bare text. */
+ * value can look like it. Servers before 25.11 name no tag and write the bare text. */
 #ifndef LX_CLICKHOUSE_CH_ERROR_H
 #define LX_CLICKHOUSE_CH_ERROR_H
 
@@ -27,7 +27,8 @@ struct lx_ch_exception {
 bool lx_ch_exception_parse(struct lx_str text, struct lx_ch_exception *exception);
 /* Finds the trailer with this tag; false where there is none (or the tag is empty). */
 bool lx_ch_exception_trailer(struct lx_str tail, struct lx_str tag, struct lx_str *text);
-/* Finds the last "Code: N. DB::Exception: " in a text that is known to be a failure's. */
+/* Finds the last "Code: N. DB::Exception: " in a text that is known to be a failure's: of several
+ * that follow one another directly, the first. What stands before may be values. */
 bool lx_ch_exception_bare(struct lx_str tail, struct lx_str *text);
 /* Does such a text end as ClickHouse ends them, "(version 24.3.1.1)"? A value that holds one is cut
  * anywhere, or other values stand behind it. */

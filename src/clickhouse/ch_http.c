@@ -328,7 +328,7 @@ static enum lx_status judge_http(void *self, struct lx_str tail, bool failed, st
     struct lx_str tag = {stream->tag, stream->tag_len}, text;
     struct lx_ch_exception exception;
     bool found = lx_ch_exception_trailer(tail, tag, &text);
-    /* Servers before 25 have no tag. Then only a failure may be explained so, by what ends as an
+    /* Servers before 25.11 name no tag. Then only a failure may be explained so, by what ends as an
      * exception does: values may hold any text. */
     if (!found && failed && tag.len == 0)
         found = lx_ch_exception_bare(tail, &text) && lx_ch_exception_is_whole(text);

@@ -17,7 +17,7 @@ struct s3_upload {
     struct lx_put put;
     struct lx_buf part; /* bytes that the store does not have yet */
     int64_t size;       /* of all that was written */
-    bool reserved;
+    bool reserved, completing;
     char owner[24]; /* marks the reservation as ours */
     char *id;       /* of the multipart upload; NULL: none yet */
     struct lx_s3_parts parts;
@@ -342,6 +342,8 @@ enum lx_status lx_s3_upload_finish(void *self, void *context, struct lx_object *
     if (status == LX_OK)
         status = lx_s3_parts_wait(&upload->parts, err);
     if (status == LX_OK)
+        upload->completing = true;
+    if (status == LX_OK)
         status = lx_s3_no_exists(complete(s3, upload, object, err), err);
     if (status == LX_OK || status == LX_E_UNKNOWN)
         free_upload(upload);
@@ -372,7 +374,8 @@ static void drop_reservation(struct lx_s3 *s3, const struct s3_upload *upload)
     enum lx_status status = upload->reserved ? lx_s3_do(s3, &call, &answer, &ignored) : LX_OK;
     if (status != LX_OK)
         say_left(s3, &ignored,
-                 status == LX_E_ACCESS ? "the empty object stays"
+                 status == LX_E_ACCESS ? "the empty object stays: with s3:DeleteObject lynex "
+                                         "vacuum takes it away"
                                        : "lynex vacuum takes the empty object away");
 }
 
@@ -404,8 +407,8 @@ void lx_s3_upload_abort(void *self, void *context)
     struct s3_upload *upload = context;
     lx_s3_parts_free(&upload->parts); /* no part may come behind the abort */
     /* In a hurry the empty object first: readers that take all files of a folder see it, parts
-     * nobody sees. Else last: what completes meanwhile goes with it. */
-    bool hurry = lx_cancel_asked(s3->cancel);
+     * nobody sees. Else last: what was completed meanwhile goes with it. */
+    bool hurry = lx_cancel_asked(s3->cancel) && !upload->completing;
     if (hurry)
         drop_reservation(s3, upload);
     drop_parts(s3, upload);

@@ -260,29 +260,41 @@ static void test_broken_hashes(void **state)
     }
 }
 
-/* Within a stretch, whether it had all its rows or not: it ends there, and the rest is asked for.
- */
+/* Within a stretch: it goes on where it was; where it had all its rows, or its part has no more,
+ * with the rest. */
 static void test_broken_stretch(void **state)
 {
     (void)state;
-    for (int64_t blocks = 1; blocks <= MANY / FEW; blocks += MANY / FEW - 1) {
+    static const struct {
+        int64_t blocks; /* of the stretch, before it breaks off */
+        bool no_more;   /* of the part */
+        int64_t rows;
+        const char *sums, *then[2];
+    } cases[] = {
+        {1, false, 2 * FEW, "200|19900|0", {PLACE, " AND _part_offset >= 7 LIMIT 500"}},
+        {1, true, 2 * FEW, "200|19900|0", {PLACE, REST "100"}},
+        {MANY / FEW, false, MANY, "600|179700|0", {REST "600", SUMS}},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         ch_script_clear(&script);
         hot->max_block_bytes = 8 * LX_KIB;
-        ch_script_table(&script, PLACE, "p:String,o:UInt64", "all_1_1_0|7");
-        ch_script_table(&script, SUMS, "n:UInt64,s:UInt64,x:UInt64",
-                        blocks == 1 ? "200|19900|0" : "600|179700|0");
+        ch_script_table(&script, PLACE, "p:String,o:UInt64", "all_1_1_0|7")->times = 1;
+        ch_script_table(&script, PLACE, "p:String,o:UInt64", cases[c].no_more ? "" : "all_1_1_0|7");
+        ch_script_table(&script, SUMS, "n:UInt64,s:UInt64,x:UInt64", cases[c].sums);
         struct ch_rule *rule = broken(STRETCH, 0, FEW);
         rule->times = 1;
-        for (int64_t i = 1; i < blocks; i++)
+        for (int64_t i = 1; i < cases[c].blocks; i++)
             add_block(rule, i * FEW, FEW);
-        if (blocks == 1)
-            block(REST, FEW, FEW)->times = 1;
+        block(STRETCH, FEW, FEW);
+        if (cases[c].no_more)
+            block(REST, FEW, FEW);
         ch_script_table(&script, REST, ROWS, "");
         block(FIRST, 0, MANY);
         lx_err_clear(&err);
         assert_status(ask(&err), LX_OK);
-        assert_int_equal(row_count, blocks == 1 ? 2 * FEW : MANY);
-        expect_asked(3, blocks == 1 ? REST "100" : REST "600");
+        assert_int_equal(row_count, cases[c].rows);
+        for (size_t i = 0; i < 2; i++)
+            expect_asked(3 + i, cases[c].then[i]);
     }
 }
 

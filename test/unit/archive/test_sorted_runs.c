@@ -150,7 +150,7 @@ static void test_directories(void **state)
         assert_int_equal(lx_sorted_runs_add(runs, &record, &err), LX_E_NOTFOUND);
         assert_says(err.text, "cannot make a temporary file in ");
         assert_says(err.text, named[i]);
-        assert_says(err.hint, "100 bytes a compared row");
+        assert_says(err.hint, "200 bytes a compared row");
         lx_sorted_runs_free(runs);
     }
     /* An empty TMPDIR, and none, are /tmp. */
@@ -232,27 +232,52 @@ static void test_lost(void **state)
     lx_sorted_runs_free(runs);
 }
 
-/* So many runs that a buffer of each would be too small: some are merged before. */
+/* More runs than buffers: some are merged before, and where there are very many, merged ones again.
+ */
 static void test_many_runs(void **state)
 {
     (void)state;
+    const int64_t most = CAP / 4096;
+    const int64_t runs_of[] = {most, most + 1, 2 * most - 2, 2 * most - 1, 2 * most, 10 * most + 3};
+    for (size_t i = 0; i < sizeof runs_of / sizeof *runs_of; i++) {
+        struct lx_sorted_runs *runs = make(NULL);
+        int64_t count = runs_of[i] * CAP - 3;
+        size_t used = lx_alloc_used();
+        assert_int_equal(add(runs, count), LX_OK);
+        for (int twice = 0; twice < 2; twice++) {
+            assert_int_equal(lx_sorted_runs_rewind(runs, &err), LX_OK);
+            assert_true(lx_alloc_used() - used < LX_SORTED_RUNS_MIN + 100000);
+            expect_all(runs, count);
+        }
+        lx_sorted_runs_free(runs);
+    }
+}
+
+/* A merge that fails, on a full disk or since the user interrupts, may be tried again. */
+static void test_merge_fails(void **state)
+{
+    (void)state;
+    struct rlimit kept, limit;
     struct lx_cancel cancel = {0};
     struct lx_sorted_runs *runs = NULL;
-    const int64_t count = (CAP / 256 + 5) * CAP + 7;
-    assert_int_equal(lx_sorted_runs_create(1, NULL, &cancel, &runs, &err), LX_OK);
-    size_t used = lx_alloc_used();
-    assert_int_equal(add(runs, count), LX_OK);
-    assert_int_equal(lx_sorted_runs_rewind(runs, &err), LX_OK);
-    assert_true(lx_alloc_used() - used < LX_SORTED_RUNS_MIN + 100000);
-    expect_all(runs, count);
-    assert_int_equal(lx_sorted_runs_rewind(runs, &err), LX_OK);
-    expect_all(runs, count);
-    lx_sorted_runs_free(runs);
-    /* Merging ends soon, too, when the user interrupts. */
+    const int64_t count = (CAP / 4096 + 3) * CAP;
     assert_int_equal(lx_sorted_runs_create(1, NULL, &cancel, &runs, &err), LX_OK);
     assert_int_equal(add(runs, count), LX_OK);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &kept), 0);
+    void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+    limit = kept;
+    limit.rlim_cur = ((rlim_t)count + 5000) * sizeof(struct lx_record);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    enum lx_status status = lx_sorted_runs_rewind(runs, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &kept), 0);
+    signal(SIGXFSZ, before);
+    assert_int_equal(status, LX_E_IO);
+    assert_says(err.text, "writing a temporary file");
     lx_cancel_ask(&cancel);
     assert_int_equal(lx_sorted_runs_rewind(runs, &err), LX_E_CANCELLED);
+    lx_cancel_forget(&cancel);
+    assert_int_equal(lx_sorted_runs_rewind(runs, &err), LX_OK);
+    expect_all(runs, count);
     lx_sorted_runs_free(runs);
 }
 
@@ -317,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_lost),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_many_runs),
+        cmocka_unit_test(test_merge_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,7 +80,11 @@ static void test_bare(void **state)
     struct lx_str text;
     assert_true(lx_ch_exception_bare(
         LX_STR("bytes Code: no Code: 5. DB::Exception: a Code: 6. DB::Exception: b"), &text));
-    assert_true(lx_str_starts(text, LX_STR("Code: 5. DB::Exception: a Code: 6.")));
+    assert_true(lx_str_starts(text, LX_STR("Code: 6. DB::Exception: b"))); /* 5: a value's */
+    assert_true(lx_ch_exception_bare(LX_STR("Code: 5. DB::Exception: value\1 Code: 6. "
+                                            "DB::NetException: Code: 7. DB::Exception: b"),
+                                     &text));
+    assert_true(lx_str_starts(text, LX_STR("Code: 6. DB::NetException: Code: 7.")));
     assert_false(lx_ch_exception_bare(LX_STR("Code: 5. DB::Something: a"), &text));
 }
 

@@ -7,6 +7,8 @@ static void is(enum lx_status got, enum lx_status want, const struct lx_err *err
         fail_msg("%s, not %s: %s", lx_status_name(got), lx_status_name(want), err->text);
 }
 
+#define COMPLETE "POST", "uploadId"
+
 static char text[16384];
 
 /* Writes so many bytes, and ends the upload; what fails before is returned too. */
@@ -247,6 +249,14 @@ static int deletes(void)
     return count;
 }
 
+static bool last_has(const char *words)
+{
+    pthread_mutex_lock(&bed.lock);
+    bool has = strstr(bed.target, words) != NULL;
+    pthread_mutex_unlock(&bed.lock);
+    return has;
+}
+
 /* Once the user has interrupted, all uploads share a short while for tidying up. */
 static void test_interrupted(void **state)
 {
@@ -258,9 +268,11 @@ static void test_interrupted(void **state)
         uploads[i] = begun();
     lx_store_upload_abort(uploads[0]);
     assert_int_equal(deletes(), 2);
+    assert_false(last_has("uploadId")); /* the object last: what was completed goes with it */
     lx_cancel_ask(&cancel);
     lx_store_upload_abort(uploads[1]); /* its time begins here, not with the one before */
     assert_int_equal(deletes(), 4);
+    assert_true(last_has("uploadId")); /* in a hurry it goes first */
     atomic_fetch_add(&bed.now, LX_S3_LAST_CLEANING_MS);
     int before = deletes();
     bed.said[0] = 0;
@@ -274,11 +286,18 @@ static void test_interrupted(void **state)
     lx_cancel_forget(&cancel); /* as for the next run of the same process */
     lx_store_upload_abort(begun());
     assert_int_equal(deletes(), before + 2);
+    /* Interrupted while the store completes it. */
+    struct lx_err err = LX_ERR_INIT;
+    struct lx_object object;
+    struct lx_upload *last = begun();
+    bed.cancel = &cancel;
+    rule((struct rule){COMPLETE, 500, "", "", .cancels = true});
+    is(lx_store_upload_finish(last, &object, &err), LX_E_CANCELLED, &err);
+    assert_int_equal(deletes(), before + 4);
+    assert_false(last_has("uploadId"));
 }
 
 /* -- the end ------------------------------------------------------------------------------- */
-
-#define COMPLETE "POST", "uploadId"
 
 static void test_completing(void **state)
 {
