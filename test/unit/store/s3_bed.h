@@ -46,8 +46,8 @@ static struct {
     uint8_t object[16384];
     size_t size, part_bytes;
     char owner[64];
-    /* Of the last request. */
-    char target[8192], range[64], condition[16], sse[32], signature[512];
+    /* Of the last request; `deleted`: the target of the last DELETE. */
+    char target[8192], deleted[8192], range[64], condition[16], sse[32], signature[512];
     char said[4096], log[8192]; /* log: "METHOD " of each */
     _Atomic int64_t slept, now;
 } bed;
@@ -162,6 +162,8 @@ static inline void bed_handle(struct fake_exchange *e)
     size_t at = strlen(bed.log);
     snprintf(bed.log + at, sizeof bed.log - at, "%s ", e->method);
     snprintf(bed.target, sizeof bed.target, "%s", e->target);
+    if (strcmp(e->method, "DELETE") == 0)
+        snprintf(bed.deleted, sizeof bed.deleted, "%s", e->target);
     bed.range[0] = bed.condition[0] = bed.sse[0] = bed.signature[0] = 0;
     fake_header(e, "range", bed.range, sizeof bed.range);
     fake_header(e, "if-none-match", bed.condition, sizeof bed.condition);

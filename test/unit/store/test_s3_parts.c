@@ -249,10 +249,11 @@ static int deletes(void)
     return count;
 }
 
-static bool last_has(const char *words)
+/* Parts of other uploads may be on their way meanwhile. */
+static bool last_delete_has(const char *words)
 {
     pthread_mutex_lock(&bed.lock);
-    bool has = strstr(bed.target, words) != NULL;
+    bool has = strstr(bed.deleted, words) != NULL;
     pthread_mutex_unlock(&bed.lock);
     return has;
 }
@@ -268,11 +269,12 @@ static void test_interrupted(void **state)
         uploads[i] = begun();
     lx_store_upload_abort(uploads[0]);
     assert_int_equal(deletes(), 2);
-    assert_false(last_has("uploadId")); /* the object last: what was completed goes with it */
+    /* The object last: what was completed goes with it. */
+    assert_false(last_delete_has("uploadId"));
     lx_cancel_ask(&cancel);
     lx_store_upload_abort(uploads[1]); /* its time begins here, not with the one before */
     assert_int_equal(deletes(), 4);
-    assert_true(last_has("uploadId")); /* in a hurry it goes first */
+    assert_true(last_delete_has("uploadId")); /* in a hurry it goes first */
     atomic_fetch_add(&bed.now, LX_S3_LAST_CLEANING_MS);
     int before = deletes();
     bed.said[0] = 0;
@@ -294,7 +296,7 @@ static void test_interrupted(void **state)
     rule((struct rule){COMPLETE, 500, "", "", .cancels = true});
     is(lx_store_upload_finish(last, &object, &err), LX_E_CANCELLED, &err);
     assert_int_equal(deletes(), before + 4);
-    assert_false(last_has("uploadId"));
+    assert_false(last_delete_has("uploadId"));
 }
 
 /* -- the end ------------------------------------------------------------------------------- */
