@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/civil.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 void lx_hot_table_free(struct lx_hot_table *table)
@@ -40,6 +41,7 @@ void lx_hot_parts_free(struct lx_hot_parts *parts)
 int64_t lx_hot_part_rows_before(const struct lx_hot_part *part, int64_t to)
 {
     int64_t day = lx_floor_div(to, LX_DAY_SECONDS), rows = 0;
+    assert(to <= part->days_to); /* too few would be counted, and rows be taken for gone */
     for (size_t i = 0; i < part->day_count && part->days[i].day < day; i++)
         rows += part->days[i].rows;
     return rows;

@@ -49,8 +49,9 @@ struct lx_hot_part {
     int64_t min_block, max_block, level, mutation;
     int64_t rows;            /* all of them */
     int64_t null_rows;       /* of them with a NULL time */
-    struct lx_hot_day *days; /* sorted */
+    struct lx_hot_day *days; /* those before days_to; sorted */
     size_t day_count;
+    int64_t days_to; /* seconds, the start of a day; later days are not told */
 };
 
 struct lx_hot_parts {
@@ -59,7 +60,8 @@ struct lx_hot_parts {
     int64_t now; /* the server's clock when it answered */
 };
 void lx_hot_parts_free(struct lx_hot_parts *parts); /* what it owns */
-/* Rows of the part with time < to, from its days; `to` must be the start of a day. */
+/* Rows of the part with time < to, from its days; `to` must be the start of a day, and no later
+ * than the part's days_to. */
 int64_t lx_hot_part_rows_before(const struct lx_hot_part *part, int64_t to);
 const struct lx_hot_part *lx_hot_parts_find(const struct lx_hot_parts *parts, const char *name);
 /* Takes "202601_1_5_2_7" apart (the partition id may hold '_' itself). */
@@ -133,7 +135,10 @@ struct lx_hot_ops {
     enum lx_status (*row_policy)(void *self, struct lx_err *err);
     /* Golden rows hashed by the server, compared with our own: LX_E_MISMATCH. */
     enum lx_status (*self_test)(void *self, struct lx_err *err);
-    enum lx_status (*parts)(void *self, struct lx_hot_parts *parts, struct lx_err *err);
+    /* All parts that have a row, and of their days those before `days_to`, the start of a day: a
+     * server need not read what is younger. */
+    enum lx_status (*parts)(void *self, int64_t days_to, struct lx_hot_parts *parts,
+                            struct lx_err *err);
     /* Answers all; with a fresh literal that must come back. `whole`: also count whole parts. */
     enum lx_status (*sums)(void *self, struct lx_hot_sum *sums, size_t count, bool whole,
                            struct lx_err *err);

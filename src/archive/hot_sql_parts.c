@@ -7,54 +7,67 @@
 
 #include <stdlib.h>
 
-#define NO_DAY INT32_MIN /* a NULL time */
+/* Days and sizes are two questions, which a merge may fall between: then both are asked again. The
+ * first times the sizes come from the parts' metadata (a projection that every table has), which
+ * costs nothing; then from the rows, should the one not fit the other. */
+#define MOST_ASKS 10
+#define ASKS_OF_METADATA 4
 
-/* The answer's rows of one part, ordered by part and day, become one lx_hot_part. */
-static enum lx_status add_row(struct lx_hot_parts *parts, size_t *cap, const struct lx_ch_table *t,
-                              int64_t row, size_t *day_cap, struct lx_err *err)
+/* Takes the table's next part of the sizes' answer. The partition is what stands before the first
+ * '_' of its name: ids are digits, '-' and hexadecimal. */
+static enum lx_status add_part(struct lx_hot_parts *parts, struct lx_str name, int64_t rows,
+                               int64_t null_rows, struct lx_err *err)
 {
-    struct lx_str partition = lx_ch_text(t, 0, row), name = lx_ch_text(t, 1, row);
-    int32_t day = (int32_t)lx_ch_i64(t, 2, row);
-    int64_t rows = (int64_t)lx_ch_u64(t, 3, row);
-    if (rows <= 0)
-        return lx_err_set(err, LX_E_FORMAT, "the part %.*s is said to have %lld rows on a day",
-                          LX_STR_ARG(name), (long long)rows);
-    struct lx_hot_part *part = parts->count > 0 ? &parts->parts[parts->count - 1] : NULL;
-    if (part == NULL || !lx_str_is(name, part->name)) {
-        if (parts->count == *cap) {
-            size_t more = *cap != 0 ? *cap * 2 : 64;
-            struct lx_hot_part *grown = lx_realloc(parts->parts, more * sizeof *grown);
-            if (grown == NULL)
-                return lx_err_memory(err);
-            parts->parts = grown;
-            *cap = more;
-        }
-        part = &parts->parts[parts->count++];
-        *part = (struct lx_hot_part){0};
-        *day_cap = 0;
-        part->partition = lx_strndup(partition.ptr, partition.len);
-        part->name = lx_strndup(name.ptr, name.len);
-        if (part->partition == NULL || part->name == NULL)
-            return lx_err_memory(err);
-        if (!lx_hot_part_parse(name, part->partition, part))
-            return lx_err_set(err, LX_E_UNSUPPORTED, "the part name %.*s is not understood",
-                              LX_STR_ARG(name));
-    }
-    part->rows += rows;
-    if (day == NO_DAY) {
-        part->null_rows += rows;
-        return LX_OK;
-    }
-    if (part->day_count == *day_cap) {
-        size_t more = *day_cap != 0 ? *day_cap * 2 : 4;
-        struct lx_hot_day *grown = lx_realloc(part->days, more * sizeof *grown);
-        if (grown == NULL)
-            return lx_err_memory(err);
-        part->days = grown;
-        *day_cap = more;
-    }
-    part->days[part->day_count++] = (struct lx_hot_day){day, rows};
+    const char *end = name.len > 0 ? memchr(name.ptr, '_', name.len) : NULL;
+    struct lx_hot_part *part = &parts->parts[parts->count++];
+    *part = (struct lx_hot_part){.rows = rows, .null_rows = null_rows};
+    part->partition = lx_strndup(name.ptr, end != NULL ? (size_t)(end - name.ptr) : name.len);
+    part->name = lx_strndup(name.ptr, name.len);
+    if (part->partition == NULL || part->name == NULL)
+        return lx_err_memory(err);
+    if (!lx_hot_part_parse(name, part->partition, part))
+        return lx_err_set(err, LX_E_UNSUPPORTED, "the part name %.*s is not understood",
+                          LX_STR_ARG(name));
+    if (rows <= 0 || null_rows < 0 || null_rows > rows)
+        return lx_err_set(err, LX_E_FORMAT,
+                          "the part %.*s is said to have %lld rows, %lld of them without a time",
+                          LX_STR_ARG(name), (long long)rows, (long long)null_rows);
     return LX_OK;
+}
+
+/* The days' rows from *row on that are of this part. */
+static enum lx_status take_days(struct lx_hot_part *part, const struct lx_ch_table *days,
+                                int64_t *row, struct lx_err *err)
+{
+    int64_t end = *row, rows = 0;
+    while (end < days->block.rows && lx_str_is(lx_ch_text(days, 1, end), part->name))
+        end++;
+    size_t count = (size_t)(end - *row);
+    if (count == 0)
+        return LX_OK;
+    part->days = lx_calloc(count, sizeof *part->days);
+    if (part->days == NULL)
+        return lx_err_memory(err);
+    for (; *row < end; ++*row) {
+        struct lx_str partition = lx_ch_text(days, 0, *row);
+        struct lx_hot_day day = {(int32_t)lx_ch_i64(days, 2, *row),
+                                 (int64_t)lx_ch_u64(days, 3, *row)};
+        if (!lx_str_is(partition, part->partition))
+            return lx_err_set(err, LX_E_UNSUPPORTED,
+                              "the part name %s is not understood: its partition is %.*s",
+                              part->name, LX_STR_ARG(partition));
+        if (day.rows <= 0 || day.rows > INT64_MAX - rows ||
+            (part->day_count > 0 && part->days[part->day_count - 1].day >= day.day))
+            return lx_err_set(err, LX_E_FORMAT,
+                              "the part %s is said to have %lld rows on its day %zu", part->name,
+                              (long long)day.rows, part->day_count + 1);
+        rows += day.rows;
+        part->days[part->day_count++] = day;
+    }
+    return rows <= part->rows - part->null_rows
+               ? LX_OK
+               : lx_err_set(err, LX_E_AGAIN, "the part %s has more rows by day than in all",
+                            part->name);
 }
 
 static int by_blocks(const void *a, const void *b)
@@ -66,59 +79,111 @@ static int by_blocks(const void *a, const void *b)
     return x->min_block < y->min_block ? -1 : x->min_block > y->min_block;
 }
 
-/* Rows by part and day, of all rows of the table: what a large table feels of a run. So the keys
- * are two numbers, which take two thirds of the time of a name and a number: of a name its hash,
- * which no two of a table's parts share but once in 10^9 tables of 10^5 parts. A date has no zone
- * to convert from. */
-static enum lx_status parts_sql(const struct lx_hot_sql *hot, struct lx_buf *sql)
+/* Both answers are in order of names. LX_E_AGAIN: they do not tell of the same parts. */
+static enum lx_status join(const struct lx_ch_table *sizes, const struct lx_ch_table *days,
+                           int64_t days_to, struct lx_hot_parts *parts, struct lx_err *err)
+{
+    int64_t day = 0;
+    parts->parts = lx_calloc((size_t)sizes->block.rows + 1, sizeof *parts->parts);
+    if (parts->parts == NULL)
+        return lx_err_memory(err);
+    for (int64_t row = 0; row < sizes->block.rows; row++) {
+        LX_TRY(add_part(parts, lx_ch_text(sizes, 0, row), (int64_t)lx_ch_u64(sizes, 1, row),
+                        (int64_t)lx_ch_u64(sizes, 2, row), err));
+        parts->parts[row].days_to = days_to;
+        LX_TRY(take_days(&parts->parts[row], days, &day, err));
+        parts->now = (int64_t)lx_ch_u64(sizes, 3, row);
+    }
+    if (day < days->block.rows)
+        return lx_err_set(err, LX_E_AGAIN, "the part %.*s came or went while it was asked for",
+                          LX_STR_ARG(lx_ch_text(days, 1, day)));
+    if (parts->count > 1)
+        qsort(parts->parts, parts->count, sizeof *parts->parts, by_blocks);
+    return LX_OK;
+}
+
+/* Rows by part and day. Only the days that are asked for: most rows of a large table are younger,
+ * and its partitions and keys keep the server from reading them. The keys are two numbers, which
+ * take two thirds of the time of a name and a number: of a name its hash, which no two of a table's
+ * parts share but once in 10^9 tables of 10^5 parts. A date has no zone to convert from. */
+static enum lx_status days_sql(const struct lx_hot_sql *hot, int64_t days_to, struct lx_buf *sql)
 {
     bool date = hot->time_type.kind == LX_CH_DATE || hot->time_type.kind == LX_CH_DATE32;
     const char *open = date ? "" : "toDate32(", *close = date ? "" : ", 'UTC')";
     const char *time = lx_buf_cstr(&hot->time);
-    return lx_buf_printf(sql,
+    LX_TRY(lx_buf_printf(sql,
                          "SELECT any(_partition_id), any(_part) AS _lynex_n, "
-                         "ifNull(toInt32(%s%s%s), -2147483648) AS _lynex_d, count(), "
-                         "toUInt64(toUnixTimestamp(now())) FROM %s "
-                         "GROUP BY CAST(cityHash64(_part), 'UInt64'), %s%s%s "
+                         "assumeNotNull(toInt32(%s%s%s)) AS _lynex_d, count() FROM %s WHERE ",
+                         open, time, close, lx_buf_cstr(&hot->target)));
+    LX_TRY(lx_hot_sql_range(hot, INT64_MIN, days_to, sql));
+    return lx_buf_printf(sql,
+                         " GROUP BY CAST(cityHash64(_part), 'UInt64'), %s%s%s "
                          "ORDER BY _lynex_n, _lynex_d",
-                         open, time, close, lx_buf_cstr(&hot->target), open, time, close);
+                         open, time, close);
 }
 
-enum lx_status lx_hot_sql_parts(void *self, struct lx_hot_parts *out, struct lx_err *err)
+/* Rows of each part, those without a time, and the server's clock. */
+static enum lx_status sizes_sql(const struct lx_hot_sql *hot, struct lx_buf *sql)
+{
+    const char *time = lx_buf_cstr(&hot->time);
+    LX_TRY(lx_buf_text(sql, "SELECT _part AS _lynex_n, count(), "));
+    if (hot->time_type.nullable)
+        LX_TRY(lx_buf_printf(sql, "toUInt64(countIf(%s IS NULL))", time));
+    else
+        LX_TRY(lx_buf_text(sql, "toUInt64(0)"));
+    return lx_buf_printf(sql,
+                         ", toUInt64(toUnixTimestamp(now())) FROM %s "
+                         "GROUP BY _lynex_n ORDER BY _lynex_n",
+                         lx_buf_cstr(&hot->target));
+}
+
+static enum lx_status ask_parts(struct lx_hot_sql *hot, const struct lx_buf *sql, bool metadata,
+                                const char *types, struct lx_ch_table *answer, struct lx_err *err)
+{
+    static const struct lx_ch_setting projections = {"optimize_use_projections", "1"};
+    char id[64];
+    lx_hot_sql_query_id(hot, "plan", id);
+    const struct lx_ch_query query = {.sql = lx_buf_cstr(sql),
+                                      .query_id = id,
+                                      .wishes = &projections,
+                                      .wish_count = metadata ? 1 : 0};
+    enum lx_status status = lx_ch_query_all(hot->client, &query, LX_SQL_MAX_PART_ROWS, answer, err);
+    if (status != LX_OK)
+        return lx_hot_sql_explain(hot, status, "asking for the parts of", err);
+    return lx_ch_table_check(answer, types, err);
+}
+
+enum lx_status lx_hot_sql_parts(void *self, int64_t days_to, struct lx_hot_parts *out,
+                                struct lx_err *err)
 {
     struct lx_hot_sql *hot = self;
-    struct lx_buf sql = LX_BUF(LX_SQL_MAX_TEXT);
-    struct lx_ch_table answer = {0};
-    struct lx_hot_parts parts = {0};
-    char id[64];
-    size_t cap = 0, day_cap = 0;
-    lx_hot_sql_query_id(hot, "plan", id);
-    enum lx_status status = parts_sql(hot, &sql);
-    if (status != LX_OK) {
+    struct lx_buf days_text = LX_BUF(LX_SQL_MAX_TEXT), sizes_text = LX_BUF(LX_SQL_MAX_TEXT);
+    enum lx_status status = days_sql(hot, days_to, &days_text);
+    if (status == LX_OK)
+        status = sizes_sql(hot, &sizes_text);
+    if (status == LX_E_MEMORY)
         lx_err_memory(err);
-        goto done;
+    bool again = status == LX_OK;
+    for (int asked = 0; again && asked < MOST_ASKS; asked++) {
+        struct lx_ch_table days = {0}, sizes = {0};
+        struct lx_hot_parts parts = {.now = lx_clock_now(&hot->clock) / 1000};
+        lx_err_clear(err);
+        status = ask_parts(hot, &days_text, false, "ttiu", &days, err);
+        if (status == LX_OK)
+            status = ask_parts(hot, &sizes_text, asked < ASKS_OF_METADATA, "tuuu", &sizes, err);
+        if (status == LX_OK)
+            status = lx_hot_sql_explain(hot, join(&sizes, &days, days_to, &parts, err),
+                                        "asking for the parts of", err);
+        again = status == LX_E_AGAIN;
+        if (status == LX_OK)
+            *out = parts;
+        else
+            lx_hot_parts_free(&parts);
+        lx_ch_table_free(&days);
+        lx_ch_table_free(&sizes);
     }
-    struct lx_ch_query query = {.sql = lx_buf_cstr(&sql), .query_id = id};
-    status = lx_ch_query_all(hot->client, &query, LX_SQL_MAX_PART_ROWS, &answer, err);
-    if (status != LX_OK) {
-        status = lx_hot_sql_explain(hot, status, "asking for the parts of", err);
-        goto done;
-    }
-    status = lx_ch_table_check(&answer, "ttiuu", err);
-    for (int64_t row = 0; status == LX_OK && row < answer.block.rows; row++)
-        status = add_row(&parts, &cap, &answer, row, &day_cap, err);
-    if (status == LX_OK) {
-        parts.now = answer.block.rows > 0 ? (int64_t)lx_ch_u64(&answer, 4, 0)
-                                          : lx_clock_now(&hot->clock) / 1000;
-        if (parts.count > 1)
-            qsort(parts.parts, parts.count, sizeof *parts.parts, by_blocks);
-        *out = parts;
-        parts = (struct lx_hot_parts){0};
-    }
-done:
-    lx_hot_parts_free(&parts);
-    lx_ch_table_free(&answer);
-    lx_buf_free(&sql);
+    lx_buf_free(&days_text);
+    lx_buf_free(&sizes_text);
     return status;
 }
 

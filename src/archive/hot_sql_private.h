@@ -106,7 +106,8 @@ enum lx_status lx_hot_sql_too_long(enum lx_status status, const char *what, size
 enum lx_status lx_hot_sql_table(void *self, struct lx_hot_table **table, struct lx_err *err);
 enum lx_status lx_hot_sql_row_policy(void *self, struct lx_err *err);
 enum lx_status lx_hot_sql_self_test(void *self, struct lx_err *err);
-enum lx_status lx_hot_sql_parts(void *self, struct lx_hot_parts *parts, struct lx_err *err);
+enum lx_status lx_hot_sql_parts(void *self, int64_t days_to, struct lx_hot_parts *parts,
+                                struct lx_err *err);
 enum lx_status lx_hot_sql_sums(void *self, struct lx_hot_sum *sums, size_t count, bool whole,
                                struct lx_err *err);
 enum lx_status lx_hot_sql_stored(void *self, const char *const *parts, size_t count,

@@ -175,7 +175,8 @@ static enum lx_status ask(struct looking *l, struct lx_err *err)
     struct lx_run *run = l->run;
     const struct lx_hot *hot = &run->o->hot;
     LX_TRY(lx_start(run, err));
-    LX_TRY(hot->ops->parts(hot->self, &l->parts, err)); /* does not wait for a pending delete */
+    /* Does not wait for a pending delete. */
+    LX_TRY(hot->ops->parts(hot->self, lx_run_days_to(run), &l->parts, err));
     l->views = lx_calloc(l->parts.count + 1, sizeof *l->views);
     if (l->views == NULL)
         return lx_err_memory(err);

@@ -152,11 +152,24 @@ enum lx_status lx_pending_is_again(const struct lx_run *run, enum lx_status stat
     return is_pending(status, err) && may_wait ? LX_E_AGAIN : status;
 }
 
+int64_t lx_run_days_to(struct lx_run *run)
+{
+    const struct lx_ledger_state *state = lx_ledger_state(run->o->ledger);
+    int64_t to = run->cutoff > run->aged ? run->cutoff : run->aged;
+    to = run->days_to > to ? run->days_to : to;
+    for (size_t i = 0; i < state->live_count; i++)
+        to = state->live[i].to > to ? state->live[i].to : to;
+    int64_t into_day = to - lx_floor_div(to, LX_DAY_SECONDS) * LX_DAY_SECONDS;
+    if (into_day != 0 && to <= LX_TIME_LAST - LX_DAY_SECONDS)
+        to += LX_DAY_SECONDS - into_day;
+    return run->days_to = to;
+}
+
 enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_parts *parts, struct lx_err *err)
 {
     enum lx_status status;
     do
-        status = run->o->hot.ops->parts(run->o->hot.self, parts, err);
+        status = run->o->hot.ops->parts(run->o->hot.self, lx_run_days_to(run), parts, err);
     while (status == LX_E_BUSY && wait_a_while(run, &status, err));
     run->pending_pause_ms = 0;
     return lx_run_asked(run, status);

@@ -41,10 +41,11 @@ struct lx_run {
     struct lx_hot_table *table;
     struct lx_row_schema *schema; /* of the table as it is now */
     struct lx_schema_cache cache;
-    char *source;   /* shard/database.table/uuid */
-    int64_t cutoff; /* rows before it are archived; seconds, the start of a day */
-    int64_t aged;   /* rows before it are old enough to leave */
-    int64_t due;    /* rows before it do leave ClickHouse; LX_TIME_FIRST: none do */
+    char *source;    /* shard/database.table/uuid */
+    int64_t cutoff;  /* rows before it are archived; seconds, the start of a day */
+    int64_t aged;    /* rows before it are old enough to leave */
+    int64_t days_to; /* the last answer of lx_run_days_to */
+    int64_t due;     /* rows before it do leave ClickHouse; LX_TIME_FIRST: none do */
     int64_t started_ms;
     char *word; /* the table's name as it stands in file names */
     /* Names used so far: one counter a month. */
@@ -104,7 +105,11 @@ int64_t lx_run_ms(const struct lx_run *run); /* monotonic */
  * question is to be asked again, for delete_wait_ms in all of a run. False: *status is what there
  * is to say; LX_E_CANCELLED where it was interrupted. */
 bool lx_run_waits(struct lx_run *run, enum lx_status *status, struct lx_err *err);
-/* The parts; waits as above, and for a server with too many queries. */
+/* What days of parts are asked for: those before this start of a day, as far as the run archives or
+ * deletes, and any segment reaches that is live now or was when it was asked before. */
+int64_t lx_run_days_to(struct lx_run *run);
+/* The parts, with their days before lx_run_days_to; waits as above, and for a server with too many
+ * queries. */
 LX_MUST_CHECK enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_parts *parts,
                                           struct lx_err *err);
 /* The schema of this id, from the cache or the ledger; borrowed. LX_E_NOTFOUND. */

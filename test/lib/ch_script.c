@@ -40,7 +40,9 @@ static void note(struct ch_script *script, const struct lx_ch_call *call)
         size_t used = strlen(settings);
         const char *name = call->settings[i].name;
         if (strstr(name, "max_partition_size") != NULL || strcmp(name, "readonly") == 0 ||
-            strcmp(name, "max_block_size") == 0)
+            strcmp(name, "max_block_size") == 0 ||
+            (strcmp(name, "optimize_use_projections") == 0 &&
+             strcmp(call->settings[i].value, "1") == 0))
             snprintf(settings + used, sizeof settings - used, " %s=%s", name,
                      call->settings[i].value);
     }

@@ -15,9 +15,10 @@ static enum lx_status table(void *self, struct lx_hot_table **made, struct lx_er
 {
     HELD(sim_hot_ops.table(self, made, err));
 }
-static enum lx_status parts(void *self, struct lx_hot_parts *made, struct lx_err *err)
+static enum lx_status parts(void *self, int64_t days_to, struct lx_hot_parts *made,
+                            struct lx_err *err)
 {
-    HELD(sim_hot_ops.parts(self, made, err));
+    HELD(sim_hot_ops.parts(self, days_to, made, err));
 }
 static enum lx_status sums(void *self, struct lx_hot_sum *asked, size_t count, bool whole,
                            struct lx_err *err)

@@ -135,7 +135,8 @@ static void add_day(struct lx_hot_part *part, int32_t day)
     part->day_count++;
 }
 
-static enum lx_status parts(void *self, struct lx_hot_parts *out, struct lx_err *err)
+static enum lx_status parts(void *self, int64_t days_to, struct lx_hot_parts *out,
+                            struct lx_err *err)
 {
     struct sim_actor *actor = self;
     const struct sim_world *world = &actor->sim->world;
@@ -154,9 +155,11 @@ static enum lx_status parts(void *self, struct lx_hot_parts *out, struct lx_err 
             .level = part->level,
             .mutation = part->mutation,
             .rows = (int64_t)part->count,
+            .days_to = days_to,
         };
         for (size_t r = 0; r < part->count; r++)
-            add_day(&out->parts[i], (int32_t)(part->rows[r].time / LX_DAY_SECONDS));
+            if (part->rows[r].time < days_to)
+                add_day(&out->parts[i], (int32_t)(part->rows[r].time / LX_DAY_SECONDS));
     }
     return LX_OK;
 }

@@ -333,9 +333,10 @@ static enum lx_status failing_present(void *self, const char *const *parts, size
     (void)parts, (void)count, (void)present, (void)now;
     return failing(self, e);
 }
-static enum lx_status failing_parts(void *self, struct lx_hot_parts *parts, struct lx_err *e)
+static enum lx_status failing_parts(void *self, int64_t days_to, struct lx_hot_parts *parts,
+                                    struct lx_err *e)
 {
-    (void)parts;
+    (void)days_to, (void)parts;
     return failing(self, e);
 }
 static enum lx_status failing_table(void *self, struct lx_hot_table **table, struct lx_err *e)
@@ -498,9 +499,10 @@ static void test_answers_of_mask(void **state)
 }
 
 /* Two parts lie in the blocks of the one that was masked, and the first still has old rows. */
-static enum lx_status split_parts(void *self, struct lx_hot_parts *parts, struct lx_err *e)
+static enum lx_status split_parts(void *self, int64_t days_to, struct lx_hot_parts *parts,
+                                  struct lx_err *e)
 {
-    LX_TRY(sim_hot_ops.parts(self, parts, e));
+    LX_TRY(sim_hot_ops.parts(self, days_to, parts, e));
     parts->parts[HARDLY].min_block = 3;
     return LX_OK;
 }
@@ -545,9 +547,10 @@ static void test_several_schemas(void **state)
 }
 
 /* A clock that tells nothing: what ended has ended all the same. */
-static enum lx_status parts_without_clock(void *self, struct lx_hot_parts *parts, struct lx_err *e)
+static enum lx_status parts_without_clock(void *self, int64_t days_to, struct lx_hot_parts *parts,
+                                          struct lx_err *e)
 {
-    LX_TRY(sim_hot_ops.parts(self, parts, e));
+    LX_TRY(sim_hot_ops.parts(self, days_to, parts, e));
     parts->now = 0;
     return LX_OK;
 }

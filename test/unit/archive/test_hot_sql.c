@@ -165,13 +165,15 @@ static void test_self_test(void **state)
 
 /* -- parts --------------------------------------------------------------------------------- */
 
-#define PARTS "p:String,n:String,d:Int32,c:UInt64,now:UInt64"
+#define SIZES "n:String,c:UInt64,z:UInt64,now:UInt64"
+#define DAYS "p:String,n:String,d:Int32,c:UInt64"
+#define DAY INT64_C(86400)
 static struct lx_hot_parts parts;
 
 static enum lx_status ask_parts(struct lx_err *e)
 {
     lx_hot_parts_free(&parts);
-    enum lx_status status = ops->parts(hot, &parts, e);
+    enum lx_status status = ops->parts(hot, 20600 * DAY, &parts, e);
     struct lx_hot_parts taken = parts;
     if (status == LX_OK)
         lx_hot_parts_free(&taken);
@@ -179,44 +181,139 @@ static enum lx_status ask_parts(struct lx_err *e)
     parts = (struct lx_hot_parts){0};
     return status;
 }
+
+/* Sizes and days, each told so often; 0: always. */
+static void answer(const char *sizes, int sizes_times, const char *days, int days_times)
+{
+    ch_script_table(&script, "SELECT _part AS _lynex_n, count(), ", SIZES, sizes)->times =
+        sizes_times;
+    ch_script_table(&script, "any(_partition_id)", DAYS, days)->times = days_times;
+}
+
 static void answer_parts(void)
 {
-    ch_script_table(&script, "any(_partition_id)", PARTS,
-                    "202601|202601_1_1_0|20500|3|1700000001;"
-                    "202601|202601_1_1_0|-2147483648|2|1700000001;"
-                    "202512|202512_7_9_1_12|20400|5|1700000001;"
-                    "202512|202512_2_3_1|20400|5|1700000001");
+    answer("202512_2_3_1|5|0|1700000001;202512_7_9_1_12|9|0|1700000001;"
+           "202601_1_1_0|5|2|1700000001;202601_4_4_0|7|0|1700000001",
+           0,
+           "202512|202512_2_3_1|20400|5;202512|202512_7_9_1_12|20399|1;"
+           "202512|202512_7_9_1_12|20400|4;202601|202601_1_1_0|20500|3",
+           0);
 }
 
 static void test_parts(void **state)
 {
     (void)state;
-    const struct question q = {ask_parts, answer_parts, NULL};
+    const struct question q = {ask_parts, answer_parts, "asking for the parts of"};
     try_all(&q);
     answer_parts();
-    assert_status(ops->parts(hot, &parts, &err), LX_OK);
-    assert_int_equal(parts.count, 3);
+    assert_status(ops->parts(hot, 20600 * DAY, &parts, &err), LX_OK);
+    assert_says(script.asked[0], "WHERE (`ts` < toDateTime('2026-05-27 00:00:00', 'UTC')) GROUP");
+    assert_int_equal(script.asked_count, 2);
+    assert_int_equal(parts.count, 4);
     assert_string_equal(parts.parts[0].name, "202512_2_3_1"); /* by partition and block */
+    assert_string_equal(parts.parts[0].partition, "202512");
     assert_string_equal(parts.parts[1].name, "202512_7_9_1_12");
     assert_int_equal(parts.parts[1].mutation, 12);
+    assert_int_equal(parts.parts[1].day_count, 2);
+    assert_int_equal(parts.parts[1].rows, 9); /* four of them younger */
+    assert_int_equal(lx_hot_part_rows_before(&parts.parts[1], 20400 * DAY), 1);
+    assert_int_equal(lx_hot_part_rows_before(&parts.parts[1], 20600 * DAY), 5);
     assert_int_equal(parts.parts[2].rows, 5);
     assert_int_equal(parts.parts[2].null_rows, 2);
     assert_int_equal(parts.parts[2].day_count, 1);
+    assert_int_equal(parts.parts[3].day_count, 0); /* all of it younger */
+    assert_int_equal(parts.parts[3].days_to, 20600 * DAY);
     assert_int_equal(parts.now, 1700000001);
     lx_hot_parts_free(&parts);
     ch_script_clear(&script);
-    ch_script_table(&script, "any(_partition_id)", PARTS, ""); /* an empty table: our clock */
-    assert_status(ops->parts(hot, &parts, &err), LX_OK);
+    answer("", 0, "", 0); /* an empty table: our clock */
+    assert_status(ops->parts(hot, LX_TIME_LAST, &parts, &err), LX_OK);
+    assert_says(script.asked[0], "WHERE (`ts` IS NOT NULL) GROUP");
     assert_int_equal(parts.count, 0);
     assert_int_equal(parts.now, 1700000000);
+    lx_hot_parts_free(&parts);
     ch_script_clear(&script);
-    refuse(&q, "any(", PARTS, "202601|202601_1_1_0|20500|18446744073709551615|17", LX_E_FORMAT,
-           "is said to have -1 rows");
-    refuse(&q, "any(", PARTS, "202601|202601_1_1_0|20500|0|17", LX_E_FORMAT, "to have 0 rows");
-    refuse(&q, "any(", PARTS, "202601|nonsense|20500|1|17", LX_E_UNSUPPORTED, "nonsense");
-    refuse(&q, "any(", "p:String,n:UInt64,d:Int32,c:UInt64,now:UInt64", "2|3|4|5|6", LX_E_FORMAT,
+}
+
+/* Rows without a time are counted only where there can be any: the server reads them for that. */
+static void test_parts_without_time(void **state)
+{
+    (void)state;
+    for (int nullable = 0; nullable < 2; nullable++) {
+        hot->time_type.nullable = nullable != 0;
+        answer_parts();
+        assert_status(ask_parts(&err), LX_OK);
+        assert_says(script.asked[1], nullable ? "count(), toUInt64(countIf(`ts` IS NULL)), "
+                                              : "count(), toUInt64(0), ");
+        ch_script_clear(&script);
+    }
+}
+
+static void refuse_parts(const char *sizes, const char *days, enum lx_status expected,
+                         const char *words)
+{
+    answer(sizes, 0, days, 0);
+    assert_status(ask_parts(&err), expected);
+    assert_says(err.text, words);
+    assert_says(err.text, "`db`.`events`");
+    assert_int_equal(script.asked_count, expected == LX_E_AGAIN ? 20 : 2);
+    ch_script_clear(&script);
+    lx_err_clear(&err);
+}
+
+static void test_parts_refused(void **state)
+{
+    (void)state;
+    const struct question q = {ask_parts, answer_parts, NULL};
+    const char *const one = "202601_1_1_0|5|2|17";
+    refuse_parts("202601_1_1_0|18446744073709551615|0|17", "", LX_E_FORMAT, "to have -1 rows");
+    refuse_parts("202601_1_1_0|0|0|17", "", LX_E_FORMAT, "to have 0 rows");
+    refuse_parts("202601_1_1_0|5|6|17", "", LX_E_FORMAT, "5 rows, 6 of them without a time");
+    refuse_parts("202601_1_1_0|5|18446744073709551615|17", "", LX_E_FORMAT, "-1 of them without");
+    refuse_parts("nonsense|1|0|17", "", LX_E_UNSUPPORTED, "nonsense");
+    refuse_parts("|1|0|17", "", LX_E_UNSUPPORTED, "the part name  is not understood");
+    refuse_parts(one, "202601|202601_1_1_0|20500|0", LX_E_FORMAT, "0 rows on its day 1");
+    refuse_parts(one, "202601|202601_1_1_0|20500|18446744073709551615", LX_E_FORMAT, "-1 rows");
+    refuse_parts(one, "202601|202601_1_1_0|7|1;202601|202601_1_1_0|7|1", LX_E_FORMAT, "its day 2");
+    refuse_parts(one,
+                 "202601|202601_1_1_0|7|9223372036854775807;202601|202601_1_1_0|8|"
+                 "9223372036854775807",
+                 LX_E_FORMAT, "its day 2");
+    refuse_parts(one, "2026_01|202601_1_1_0|7|1", LX_E_UNSUPPORTED, "its partition is 2026_01");
+    /* What does not fit is asked for again, ten times in all. */
+    refuse_parts(one, "202601|202601_1_1_0|20500|4", LX_E_AGAIN, "more rows by day than in all");
+    refuse_parts(one, "202601|202601_2_2_0|20500|1", LX_E_AGAIN, "the part 202601_2_2_0 came or");
+    refuse_parts("", "202601|202601_2_2_0|20500|1", LX_E_AGAIN, "the part 202601_2_2_0 came or");
+    refuse_parts(one, "202601|202601_0_0_0|20500|1;202601|202601_1_1_0|20500|3", LX_E_AGAIN,
+                 "the part 202601_0_0_0 came or");
+    ch_script_table(&script, "SELECT _part", SIZES, "");
+    refuse(&q, "any(", "p:String,n:UInt64,d:Int32,c:UInt64", "2|3|4|5", LX_E_FORMAT,
            "the answer's column n");
+    ch_script_table(&script, "SELECT _part", SIZES, "");
     refuse(&q, "any(", "p:String,n:String", "2|3", LX_E_FORMAT, "2 columns");
+    ch_script_table(&script, "any(", DAYS, "");
+    refuse(&q, "SELECT _part", "n:String,c:UInt64", "2|3", LX_E_FORMAT, "2 columns");
+}
+
+/* A merge between the two questions: asked again, and the first answers are forgotten. From the
+ * fifth time on the sizes come from the rows: metadata that does not fit must not end every run. */
+static void test_parts_change(void **state)
+{
+    (void)state;
+    const char *const days = "202601|202601_1_2_1|20500|3";
+    answer("202601_1_1_0|2|0|17;202601_2_2_0|2|0|17", 5, days, 0);
+    answer("202601_1_2_1|4|0|18", 0, days, 0);
+    assert_status(ops->parts(hot, 20600 * DAY, &parts, &err), LX_OK);
+    assert_int_equal(parts.count, 1);
+    assert_string_equal(parts.parts[0].name, "202601_1_2_1");
+    assert_int_equal(parts.parts[0].rows, 4);
+    assert_int_equal(parts.parts[0].day_count, 1);
+    assert_int_equal(script.asked_count, 12);
+    for (size_t i = 0; i < script.asked_count; i++) {
+        bool metadata = strstr(script.settings[i], "optimize_use_projections=1") != NULL;
+        assert_int_equal(metadata, i % 2 == 1 && i < 8);
+    }
+    lx_hot_parts_free(&parts);
 }
 
 /* -- sums ---------------------------------------------------------------------------------- */
@@ -637,13 +734,23 @@ static void test_memory_everywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_row_policy),     TEST(test_self_test),
-        TEST(test_parts),          TEST(test_sums),
-        TEST(test_present),        TEST(test_stored),
-        TEST(test_table),          TEST(test_drop),
-        TEST(test_drop_refused),   TEST(test_mask),
-        TEST(test_cut_statements), TEST(test_mask_fails),
-        TEST(test_mutations),      TEST(test_memory_everywhere),
+        TEST(test_row_policy),
+        TEST(test_self_test),
+        TEST(test_parts),
+        TEST(test_parts_without_time),
+        TEST(test_parts_refused),
+        TEST(test_parts_change),
+        TEST(test_sums),
+        TEST(test_present),
+        TEST(test_stored),
+        TEST(test_table),
+        TEST(test_drop),
+        TEST(test_drop_refused),
+        TEST(test_mask),
+        TEST(test_cut_statements),
+        TEST(test_mask_fails),
+        TEST(test_mutations),
+        TEST(test_memory_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

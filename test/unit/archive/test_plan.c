@@ -13,7 +13,8 @@ static struct lx_hot_day days[MAX_DAYS]; /* of the only part, which lists none w
 static size_t day_count;
 static struct lx_plan plan;
 
-static enum lx_status only_part(void *self, struct lx_hot_parts *parts, struct lx_err *err)
+static enum lx_status only_part(void *self, int64_t days_to, struct lx_hot_parts *parts,
+                                struct lx_err *err)
 {
     (void)self;
     (void)err;
@@ -25,11 +26,12 @@ static enum lx_status only_part(void *self, struct lx_hot_parts *parts, struct l
     *part = (struct lx_hot_part){.partition = lx_strdup("all"),
                                  .name = lx_strdup("all_1_1_0"),
                                  .min_block = 1,
-                                 .max_block = 1};
+                                 .max_block = 1,
+                                 .days_to = days_to};
     part->days = lx_calloc(day_count, sizeof *part->days);
     assert_non_null(part->days);
     for (size_t i = 0; i < day_count; i++) {
-        if (days[i].rows > 0)
+        if (days[i].rows > 0 && days[i].day * LX_DAY_SECONDS < days_to)
             part->days[part->day_count++] = days[i];
         part->rows += days[i].rows;
     }
@@ -296,14 +298,16 @@ static void test_strangers(void **state)
 
 /* -- a server that is busy ----------------------------------------------------------------- */
 
-static enum lx_status (*model_parts)(void *self, struct lx_hot_parts *parts, struct lx_err *err);
+static enum lx_status (*model_parts)(void *self, int64_t days_to, struct lx_hot_parts *parts,
+                                     struct lx_err *err);
 static int busy, asked; /* so often it is; questions */
 static const char *busy_name;
 
-static enum lx_status busy_parts(void *self, struct lx_hot_parts *parts, struct lx_err *err)
+static enum lx_status busy_parts(void *self, int64_t days_to, struct lx_hot_parts *parts,
+                                 struct lx_err *err)
 {
     if (asked++ >= busy)
-        return model_parts(self, parts, err);
+        return model_parts(self, days_to, parts, err);
     lx_err_set(err, LX_E_BUSY, "not now");
     if (err != NULL)
         snprintf(err->name, sizeof err->name, "%s", busy_name);
