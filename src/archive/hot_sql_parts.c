@@ -140,13 +140,13 @@ static enum lx_status sizes_sql(const struct lx_hot_sql *hot, struct lx_buf *sql
 static enum lx_status ask_parts(struct lx_hot_sql *hot, const struct lx_buf *sql, bool metadata,
                                 const char *types, struct lx_ch_table *answer, struct lx_err *err)
 {
-    static const struct lx_ch_setting projections = {"optimize_use_projections", "1"};
     char id[64];
     lx_hot_sql_query_id(hot, "plan", id);
     const struct lx_ch_query query = {.sql = lx_buf_cstr(sql),
                                       .query_id = id,
-                                      .wishes = &projections,
-                                      .wish_count = metadata ? 1 : 0};
+                                      .wishes = lx_hot_sql_wishes,
+                                      .wish_count =
+                                          metadata ? LX_SQL_FROM_METADATA : LX_SQL_UNCOMPILED};
     enum lx_status status = lx_ch_query_all(hot->client, &query, LX_SQL_MAX_PART_ROWS, answer, err);
     if (status != LX_OK)
         return lx_hot_sql_explain(hot, status, "asking for the parts of", err);

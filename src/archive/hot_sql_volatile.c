@@ -158,7 +158,10 @@ static enum lx_status ask(struct lx_hot_sql *hot, const struct lx_buf *sql,
 {
     char id[64];
     lx_hot_sql_query_id(hot, "volatile", id);
-    const struct lx_ch_query query = {.sql = lx_buf_cstr(sql), .query_id = id};
+    const struct lx_ch_query query = {.sql = lx_buf_cstr(sql),
+                                      .query_id = id,
+                                      .wishes = lx_hot_sql_wishes,
+                                      .wish_count = LX_SQL_UNCOMPILED};
     enum lx_status status = lx_ch_query_all(hot->client, &query, 1, answer, err);
     size_t numbers = 1; /* of rows */
     for (size_t i = 0; i < hot->column_count; i++)
