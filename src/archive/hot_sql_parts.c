@@ -137,16 +137,14 @@ static enum lx_status sizes_sql(const struct lx_hot_sql *hot, struct lx_buf *sql
                          lx_buf_cstr(&hot->target));
 }
 
-static enum lx_status ask_parts(struct lx_hot_sql *hot, const struct lx_buf *sql, bool metadata,
-                                const char *types, struct lx_ch_table *answer, struct lx_err *err)
+static enum lx_status ask_parts(struct lx_hot_sql *hot, const char *purpose,
+                                const struct lx_buf *sql, size_t wishes, const char *types,
+                                struct lx_ch_table *answer, struct lx_err *err)
 {
     char id[64];
-    lx_hot_sql_query_id(hot, "plan", id);
-    const struct lx_ch_query query = {.sql = lx_buf_cstr(sql),
-                                      .query_id = id,
-                                      .wishes = lx_hot_sql_wishes,
-                                      .wish_count =
-                                          metadata ? LX_SQL_FROM_METADATA : LX_SQL_UNCOMPILED};
+    lx_hot_sql_query_id(hot, purpose, id);
+    const struct lx_ch_query query = {
+        .sql = lx_buf_cstr(sql), .query_id = id, .wishes = lx_hot_sql_wishes, .wish_count = wishes};
     enum lx_status status = lx_ch_query_all(hot->client, &query, LX_SQL_MAX_PART_ROWS, answer, err);
     if (status != LX_OK)
         return lx_hot_sql_explain(hot, status, "asking for the parts of", err);
@@ -167,10 +165,11 @@ enum lx_status lx_hot_sql_parts(void *self, int64_t days_to, struct lx_hot_parts
     for (int asked = 0; again && asked < MOST_ASKS; asked++) {
         struct lx_ch_table days = {0}, sizes = {0};
         struct lx_hot_parts parts = {.now = lx_clock_now(&hot->clock) / 1000};
+        size_t wishes = asked < ASKS_OF_METADATA ? LX_SQL_FROM_METADATA : LX_SQL_UNCOMPILED;
         lx_err_clear(err);
-        status = ask_parts(hot, &days_text, false, "ttiu", &days, err);
+        status = ask_parts(hot, "plan", &days_text, LX_SQL_UNCOMPILED, "ttiu", &days, err);
         if (status == LX_OK)
-            status = ask_parts(hot, &sizes_text, asked < ASKS_OF_METADATA, "tuuu", &sizes, err);
+            status = ask_parts(hot, "parts", &sizes_text, wishes, "tuuu", &sizes, err);
         if (status == LX_OK)
             status = lx_hot_sql_explain(hot, join(&sizes, &days, days_to, &parts, err),
                                         "asking for the parts of", err);
