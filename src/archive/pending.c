@@ -146,6 +146,20 @@ static enum lx_why why_of(const struct looking *l, const struct lx_segment *segm
     return whole || o->masks ? LX_WHY_DUE : LX_WHY_PARTLY;
 }
 
+/* ARCHIVE_MAX_DELETE_ROWS lets all go, or none: of what is archived and old enough, and of what the
+ * next run archives. */
+static bool breaks(const struct looking *l)
+{
+    const struct lx_run *run = l->run;
+    int64_t rows = run->cutoff <= run->due ? l->pending->due_rows : 0;
+    if (!l->pending->asked || run->o->max_delete_rows == 0)
+        return false;
+    for (size_t i = 0; i < l->state->live_count; i++)
+        if (is_ours(l, &l->state->live[i]) && l->state->live[i].to <= run->due)
+            rows += l->state->live[i].rows;
+    return rows > run->o->max_delete_rows;
+}
+
 static enum lx_status judge_segments(struct looking *l, struct lx_err *err)
 {
     struct lx_pending *p = l->pending;
@@ -154,9 +168,12 @@ static enum lx_status judge_segments(struct looking *l, struct lx_err *err)
     p->segments = lx_calloc(l->state->live_count + 1, sizeof *p->segments);
     if (p->segments == NULL)
         return lx_err_memory(err);
+    bool broken = breaks(l);
     for (size_t i = 0; i < l->state->live_count; i++) {
         const struct lx_segment *segment = &l->state->live[i];
         enum lx_why why = why_of(l, segment);
+        if (broken && why == LX_WHY_DUE)
+            why = LX_WHY_BREAKER;
         p->segments[p->segment_count++] = (struct lx_pending_segment){
             .segment = segment,
             .why = why,

@@ -21,6 +21,7 @@
     X(REPLACED, "replaced", "another table has their table's place: the next run compares")        \
     X(OTHER_TABLE, "other_table", "of a table that these settings do not name")                    \
     X(ELSEWHERE, "elsewhere", "read from another replica, which lets them go")                     \
+    X(BREAKER, "breaker", "more rows are due than ARCHIVE_MAX_DELETE_ROWS allows: none goes")      \
     X(NO_RIGHT, "no_right", "the right ALTER DELETE is missing")                                   \
     X(WAITING, "waiting", "a delete of this table waits on the server")                            \
     X(UNKNOWN, "unknown", "ClickHouse cannot be asked")

@@ -349,6 +349,21 @@ static enum lx_status make_word(struct lx_run *run, struct lx_err *err)
     return run->word != NULL ? LX_OK : lx_err_memory(err);
 }
 
+static void check_bloom_columns(const struct lx_run *run)
+{
+    for (size_t i = 0; i < run->o->bloom_count; i++) {
+        size_t at = 0;
+        while (at < run->schema->field_count &&
+               strcmp(run->schema->fields[at].name, run->o->bloom_columns[i]) != 0)
+            at++;
+        if (at == run->schema->field_count)
+            lx_run_note(run, LX_EVENT_WARNING,
+                        "names are case-sensitive, and stand apart by commas",
+                        "ARCHIVE_BLOOM_COLUMNS names %s, which is no column of %s.%s",
+                        run->o->bloom_columns[i], run->table->database, run->table->name);
+    }
+}
+
 enum lx_status lx_start(struct lx_run *run, struct lx_err *err)
 {
     bool same;
@@ -360,5 +375,6 @@ enum lx_status lx_start(struct lx_run *run, struct lx_err *err)
     LX_TRY(hot->ops->self_test(hot->self, err));
     LX_TRY(hot->ops->row_policy(hot->self, err));
     set_cutoff(run);
+    check_bloom_columns(run);
     return run->o->dry_run ? LX_OK : revive(run, err);
 }

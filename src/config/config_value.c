@@ -83,6 +83,18 @@ static enum lx_status out_of_range(const struct lx_setting_info *info, const cha
     return LX_E_ARGUMENT;
 }
 
+/* "90 seconds", "1 day": in the largest unit that gives a whole number. */
+static void write_time(int64_t seconds, char *text, size_t size)
+{
+    static const struct unit units[] = {{"day", 86400}, {"hour", 3600}, {"minute", 60}};
+    struct unit unit = {"second", 1};
+    for (size_t i = 0; i < sizeof units / sizeof units[0] && unit.factor == 1; i++)
+        if (seconds % units[i].factor == 0)
+            unit = units[i];
+    int64_t number = seconds / unit.factor;
+    snprintf(text, size, "%lld %s%s", (long long)number, unit.name, number == 1 ? "" : "s");
+}
+
 static int64_t plain_factor(const struct lx_setting_info *info)
 {
     return strcmp(info->unit, "hours") == 0 ? 3600 : strcmp(info->unit, "days") == 0 ? 86400 : 1;
@@ -109,9 +121,13 @@ static enum lx_status read_time(const struct lx_setting_info *info, const char *
 {
     if (!read_number(lx_str_of(text), times, plain_factor(info), value))
         return wrong_number(info, text, "24h", err);
-    if (*value < info->low || *value > info->high)
-        return out_of_range(info, text, info->low, info->high, "seconds", err);
-    return LX_OK;
+    if (*value >= info->low && *value <= info->high)
+        return LX_OK;
+    char low[32], high[32];
+    write_time(info->low, low, sizeof low);
+    write_time(info->high, high, sizeof high);
+    return lx_err_set(err, LX_E_ARGUMENT, "%s=%s is out of range: %s to %s", info->name, text, low,
+                      high);
 }
 
 static enum lx_status read_size(const struct lx_setting_info *info, const char *text,

@@ -96,6 +96,8 @@ wrong 1 "a file where the directory should be" "a-file" -- "ARCHIVE_URL=file://$
 wrong 2 "ARCHIVE_BATCH_SIZE=abc" "ARCHIVE_BATCH_SIZE=abc" "whole number" -- ARCHIVE_BATCH_SIZE=abc
 wrong 2 "ARCHIVE_BATCH_SIZE=0" "out of range" -- ARCHIVE_BATCH_SIZE=0
 wrong 2 "ARCHIVE_AFTER_DAYS=-1" "ARCHIVE_AFTER_DAYS" -- ARCHIVE_AFTER_DAYS=-1
+wrong 2 "ARCHIVE_INTERVAL_HOURS=0" "ARCHIVE_INTERVAL_HOURS=0 is out of range: 1 minute to 365 days" -- ARCHIVE_INTERVAL_HOURS=0
+wrong 2 "ARCHIVE_DELETE_WAIT_SECONDS=2d" "is out of range: 1 second to 1 day" -- ARCHIVE_DELETE_WAIT_SECONDS=2d
 wrong 2 "DELETE_AFTER_ARCHIVE=maybe" "neither yes nor no" -- DELETE_AFTER_ARCHIVE=maybe
 wrong 2 "a misspelt flag" "--archive-after-days" -- --archive-after-day 3
 wrong 2 "a misspelt variable" "DELETE_AFTER_ARCHIVE" -- DELETE_AFTER_ARCHVE=false
@@ -134,6 +136,10 @@ json_error "no table" 1 "nowhere" archive --archive-table nowhere
 json_error "a bucket that is not there" 1 "NoSuchBucket" verify --s3-archive-bucket no-such-bucket
 out=$(lynex verify --s3-archive-bucket no-such-bucket 2>&1)
 contains "no bucket: the command makes it at this endpoint" "aws --endpoint-url $AWS_ENDPOINT_URL s3 mb s3://no-such-bucket" "$out"
+
+# A column that is not there gets no Bloom filter.
+out=$(lynex archive --dry-run --archive-bloom-columns "event_id, evnt_type" 2>&1); status_is "a Bloom filter for no column" 0 $? "$out"
+equal "a Bloom filter for no column: is said, once" 1 "$(grep -c "ARCHIVE_BLOOM_COLUMNS names evnt_type, which is no column of prod.events" <<< "$out")"
 
 # A dry run knows that the right is missing.
 out=$(lynex archive --dry-run --clickhouse-user reader --clickhouse-password secret 2>&1); status_is "a dry run without ALTER DELETE" 0 $? "$out"

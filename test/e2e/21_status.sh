@@ -56,6 +56,8 @@ status --archive-after-days 45; equal "too young" "age $old" "$(reasons)"
 equal "and when it leaves" "$(sql "SELECT toDate(now('UTC')) + 15")" "$(field 'd["archived_and_hot"]["groups"][0]["leaves"][:10]')"
 status; equal "due" "due $old" "$(reasons)"
 equal "with the right" True "$(field 'd["clickhouse"]["may_delete"]')"
+status --archive-max-delete-rows $((old - 1)); equal "more than the breaker allows" "breaker $old" "$(reasons)"
+status --archive-max-delete-rows "$old"; equal "as many as it allows" "due $old" "$(reasons)"
 whole=$(sql "SELECT sum(n) FROM (SELECT _part, count() AS n, countIf($OLD) AS old FROM prod.events GROUP BY _part HAVING n = old)")
 status --archive-delete-mode parts; equal "whole parts only" "due $whole, partly $((old - whole))" "$(reasons)"
 status --clickhouse-user reader; equal "without ALTER DELETE" "no_right $old" "$(reasons)"
