@@ -14,14 +14,18 @@ day="toStartOfDay(now('UTC'))"
 columns="id UInt64, at DateTime64(3, 'UTC'), v String, w Int32 DEFAULT 7"
 engine="ENGINE = MergeTree PARTITION BY toYYYYMM(at) ORDER BY id SETTINGS enable_block_number_column = 1, enable_block_offset_column = 1"
 
-truth() { # LEAST MOST AGE SELECT-of-rows
-    sql "SELECT $1, $2, '$3', concat(toString(id), ' ', v) FROM ($4) FORMAT TSVRaw" >> "$T/truth"
+truth() { # LEAST MOST AGE VALUE ID…; VALUE: what is in v, % for the id
+    local said="$1"$'\t'"$2"$'\t'"$3" value=$4 id
+    shift 4
+    for id in "$@"; do printf '%s\t%s %s\n' "$said" "$id" "${value//%/$id}"; done >> "$T/truth"
 }
 # What is old is so by its id: ids below 100,000 are old.
 insert() { # TABLE FIRST COUNT DAYS-AGO [LEAST MOST]
     local rows="SELECT $2 + number AS id, $day - INTERVAL $4 DAY + toIntervalSecond(number) AS at, concat('v', toString(id)) AS v, 7 AS w FROM numbers($3)"
+    local age=old
+    [ "$2" -lt 100000 ] || age=young
     sql "INSERT INTO prod.$1 (id, at, v, w) $rows"
-    truth "${5:-1}" "${6:-1}" "$([ "$2" -lt 100000 ] && echo old || echo young)" "$rows"
+    truth "${5:-1}" "${6:-1}" $age v% $(seq "$2" $(($2 + $3 - 1)))
 }
 # Rows that others take or change: they may be in the archive, and need not.
 loosen() { # CONDITION on `id`
@@ -37,17 +41,17 @@ fill() {
     insert "$M" 101 20 35
     # The month of the cutoff has young rows beside.
     sql "INSERT INTO prod.$M (id, at, v, w) SELECT if(number < 10, 201, 100000) + number, if(number < 10, $day - INTERVAL 31 DAY, $day - INTERVAL 29 DAY), concat('v', toString(if(number < 10, 201, 100000) + number)), 7 FROM numbers(20)"
-    truth 1 1 old "SELECT 201 + number AS id, concat('v', toString(id)) AS v FROM numbers(10)"
-    truth 1 1 young "SELECT 100010 + number AS id, concat('v', toString(id)) AS v FROM numbers(10)"
+    truth 1 1 old v% {201..210}
+    truth 1 1 young v% {100010..100019}
 }
 
 event_late() { insert "$M" 1000 7 95; insert "$M" 1100 3 31; }
 event_copy() {
     sql "INSERT INTO prod.$M (id, at, v, w) SELECT number + 1, $day - INTERVAL 95 DAY + toIntervalSecond(number), concat('v', toString(number + 1)), 7 FROM numbers(3)"
-    truth 1 1 old "SELECT number + 1 AS id, concat('v', toString(id)) AS v FROM numbers(3)"
+    truth 1 1 old v% 1 2 3
 }
 event_optimize() { sql "OPTIMIZE TABLE prod.$M FINAL"; }
-updated() { loosen "id == 2 || id == 102"; truth 0 1 old "SELECT arrayJoin([2, 102]) AS id, 'changed' AS v"; }
+updated() { loosen "id == 2 || id == 102"; truth 0 1 old changed 2 102; }
 event_light_update() { sql "UPDATE prod.$M SET v = 'changed' WHERE id IN (2, 102) SETTINGS enable_lightweight_update = 1"; updated; }
 event_heavy_update() { sql "ALTER TABLE prod.$M UPDATE v = 'changed' WHERE id IN (2, 102) SETTINGS mutations_sync = 2"; updated; }
 event_pending_update() {
@@ -62,7 +66,7 @@ event_row_ttl() {
 }
 event_column_ttl() {
     loosen "id < 100"
-    truth 0 1 old "SELECT number + 1 AS id, '' AS v FROM numbers(40)"
+    truth 0 1 old "" {1..40}
     sql "ALTER TABLE prod.$M MODIFY COLUMN v String TTL toDateTime(at) + INTERVAL 60 DAY SETTINGS mutations_sync = 2"
     sql "OPTIMIZE TABLE prod.$M FINAL"
 }
@@ -86,7 +90,7 @@ event_refill() { # part names come back after the restart
     ch_restart
     # The same rows again may be seen as those that are archived, or as copies.
     sql "INSERT INTO prod.$M (id, at, v, w) SELECT 1 + number, $day - INTERVAL 95 DAY + toIntervalSecond(number), concat('v', toString(1 + number)), 7 FROM numbers(20)"
-    truth 1 1 old "SELECT 1 + number AS id, concat('v', toString(id)) AS v FROM numbers(20)"
+    truth 1 1 old v% {1..20}
     insert "$M" 3000 20 95
 }
 event_recreate() {
@@ -104,7 +108,7 @@ event_add_column() { sql "ALTER TABLE prod.$M ADD COLUMN x Int32 DEFAULT 5"; }
 event_add_and_update() {
     sql "ALTER TABLE prod.$M ADD COLUMN x Int32 DEFAULT 5"
     sql "ALTER TABLE prod.$M UPDATE x = 9 WHERE id IN (2, 102) SETTINGS mutations_sync = 2"
-    truth 0 1 old "SELECT arrayJoin([2, 102]) AS id, concat('v', toString(id)) AS v"
+    truth 0 1 old v% 2 102
 }
 event_drop_column() { sql "ALTER TABLE prod.$M DROP COLUMN w SETTINGS mutations_sync = 2"; }
 event_rename_column() { sql "ALTER TABLE prod.$M RENAME COLUMN w TO w2 SETTINGS mutations_sync = 2"; }

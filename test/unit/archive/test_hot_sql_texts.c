@@ -180,6 +180,7 @@ static void test_seconds(void **state)
                         "p:String", "");
         ch_script_table(&script, "SELECT _part", "n:String", "");
         assert_int_equal(ops->parts(hot, DAY, &parts, &err), LX_OK);
+        lx_hot_parts_free(&parts);
     }
 }
 
