@@ -57,7 +57,8 @@ struct lx_hot_part {
 struct lx_hot_parts {
     struct lx_hot_part *parts; /* sorted by partition, min_block */
     size_t count;
-    int64_t now; /* the server's clock when it answered */
+    int64_t days_to;
+    int64_t now; /* the server's clock, no later than what is told is true */
 };
 void lx_hot_parts_free(struct lx_hot_parts *parts); /* what it owns */
 /* Rows of the part with time < to, from its days; `to` must be the start of a day, and no later
@@ -136,7 +137,8 @@ struct lx_hot_ops {
     /* Golden rows hashed by the server, compared with our own: LX_E_MISMATCH. */
     enum lx_status (*self_test)(void *self, struct lx_err *err);
     /* All parts that have a row, and of their days those before `days_to`, the start of a day: a
-     * server need not read what is younger. */
+     * server need not read what its indexes tell to be younger. LX_TIME_LAST: all days, as read.
+     * LX_E_AGAIN: the parts changed each time they were asked for. */
     enum lx_status (*parts)(void *self, int64_t days_to, struct lx_hot_parts *parts,
                             struct lx_err *err);
     /* Answers all; with a fresh literal that must come back. `whole`: also count whole parts. */

@@ -7,20 +7,28 @@
 
 #include <stdlib.h>
 
-/* Days and sizes are two questions, which a merge may fall between: then both are asked again. The
- * first times the sizes come from the parts' metadata (a projection that every table has), which
- * costs nothing; then from the rows, should the one not fit the other. */
+/* Sizes and days of parts come from one question, but of two looks at the table, a moment apart: if
+ * a merge falls between them, it is asked again. The first times sizes may come from the parts'
+ * metadata (a projection that every table has), which takes no reading where no row is masked; then
+ * they are read, should the one not fit the other, or the server fail over it. */
 #define MOST_ASKS 10
 #define ASKS_OF_METADATA 4
+#define NO_DAY INT32_MIN /* marks a part's size; it comes before its days */
 
-/* Takes the table's next part of the sizes' answer. The partition is what stands before the first
- * '_' of its name: ids are digits, '-' and hexadecimal. */
-static enum lx_status add_part(struct lx_hot_parts *parts, struct lx_str name, int64_t rows,
-                               int64_t null_rows, struct lx_err *err)
+/* What the answer's columns are. */
+enum { PARTITION, NAME, DAY, ROWS, NULL_ROWS, NOW };
+
+/* The partition is what stands before the first '_' of a part's name: ids are digits, '-' and
+ * hexadecimal. Days, which are of the parts that count, tell it, too. */
+static enum lx_status add_part(struct lx_hot_parts *parts, const struct lx_ch_table *answer,
+                               int64_t row, struct lx_err *err)
 {
+    struct lx_str name = lx_ch_text(answer, NAME, row);
     const char *end = name.len > 0 ? memchr(name.ptr, '_', name.len) : NULL;
     struct lx_hot_part *part = &parts->parts[parts->count++];
-    *part = (struct lx_hot_part){.rows = rows, .null_rows = null_rows};
+    *part = (struct lx_hot_part){.rows = (int64_t)lx_ch_u64(answer, ROWS, row),
+                                 .null_rows = (int64_t)lx_ch_u64(answer, NULL_ROWS, row),
+                                 .days_to = parts->days_to};
     part->partition = lx_strndup(name.ptr, end != NULL ? (size_t)(end - name.ptr) : name.len);
     part->name = lx_strndup(name.ptr, name.len);
     if (part->partition == NULL || part->name == NULL)
@@ -28,19 +36,19 @@ static enum lx_status add_part(struct lx_hot_parts *parts, struct lx_str name, i
     if (!lx_hot_part_parse(name, part->partition, part))
         return lx_err_set(err, LX_E_UNSUPPORTED, "the part name %.*s is not understood",
                           LX_STR_ARG(name));
-    if (rows <= 0 || null_rows < 0 || null_rows > rows)
+    if (part->rows <= 0 || part->null_rows < 0 || part->null_rows > part->rows)
         return lx_err_set(err, LX_E_FORMAT,
                           "the part %.*s is said to have %lld rows, %lld of them without a time",
-                          LX_STR_ARG(name), (long long)rows, (long long)null_rows);
+                          LX_STR_ARG(name), (long long)part->rows, (long long)part->null_rows);
     return LX_OK;
 }
 
-/* The days' rows from *row on that are of this part. */
-static enum lx_status take_days(struct lx_hot_part *part, const struct lx_ch_table *days,
+/* The rows from *row on that are days of this part. */
+static enum lx_status take_days(struct lx_hot_part *part, const struct lx_ch_table *answer,
                                 int64_t *row, struct lx_err *err)
 {
     int64_t end = *row, rows = 0;
-    while (end < days->block.rows && lx_str_is(lx_ch_text(days, 1, end), part->name))
+    while (end < answer->block.rows && lx_str_is(lx_ch_text(answer, NAME, end), part->name))
         end++;
     size_t count = (size_t)(end - *row);
     if (count == 0)
@@ -49,18 +57,18 @@ static enum lx_status take_days(struct lx_hot_part *part, const struct lx_ch_tab
     if (part->days == NULL)
         return lx_err_memory(err);
     for (; *row < end; ++*row) {
-        struct lx_str partition = lx_ch_text(days, 0, *row);
-        struct lx_hot_day day = {(int32_t)lx_ch_i64(days, 2, *row),
-                                 (int64_t)lx_ch_u64(days, 3, *row)};
-        if (!lx_str_is(partition, part->partition))
-            return lx_err_set(err, LX_E_UNSUPPORTED,
-                              "the part name %s is not understood: its partition is %.*s",
-                              part->name, LX_STR_ARG(partition));
-        if (day.rows <= 0 || day.rows > INT64_MAX - rows ||
+        struct lx_str partition = lx_ch_text(answer, PARTITION, *row);
+        struct lx_hot_day day = {(int32_t)lx_ch_i64(answer, DAY, *row),
+                                 (int64_t)lx_ch_u64(answer, ROWS, *row)};
+        if (day.rows <= 0 || day.rows > INT64_MAX - rows || day.day == NO_DAY ||
             (part->day_count > 0 && part->days[part->day_count - 1].day >= day.day))
             return lx_err_set(err, LX_E_FORMAT,
                               "the part %s is said to have %lld rows on its day %zu", part->name,
                               (long long)day.rows, part->day_count + 1);
+        if (!lx_str_is(partition, part->partition))
+            return lx_err_set(err, LX_E_UNSUPPORTED,
+                              "the part name %s is not understood: its partition is %.*s",
+                              part->name, LX_STR_ARG(partition));
         rows += day.rows;
         part->days[part->day_count++] = day;
     }
@@ -79,24 +87,23 @@ static int by_blocks(const void *a, const void *b)
     return x->min_block < y->min_block ? -1 : x->min_block > y->min_block;
 }
 
-/* Both answers are in order of names. LX_E_AGAIN: they do not tell of the same parts. */
-static enum lx_status join(const struct lx_ch_table *sizes, const struct lx_ch_table *days,
-                           int64_t days_to, struct lx_hot_parts *parts, struct lx_err *err)
+/* LX_E_AGAIN: sizes and days are not of the same parts. */
+static enum lx_status take_parts(const struct lx_ch_table *answer, struct lx_hot_parts *parts,
+                                 struct lx_err *err)
 {
-    int64_t day = 0;
-    parts->parts = lx_calloc((size_t)sizes->block.rows + 1, sizeof *parts->parts);
+    LX_TRY(lx_ch_table_check(answer, "ttiuuu", err));
+    parts->parts = lx_calloc((size_t)answer->block.rows + 1, sizeof *parts->parts);
     if (parts->parts == NULL)
         return lx_err_memory(err);
-    for (int64_t row = 0; row < sizes->block.rows; row++) {
-        LX_TRY(add_part(parts, lx_ch_text(sizes, 0, row), (int64_t)lx_ch_u64(sizes, 1, row),
-                        (int64_t)lx_ch_u64(sizes, 2, row), err));
-        parts->parts[row].days_to = days_to;
-        LX_TRY(take_days(&parts->parts[row], days, &day, err));
-        parts->now = (int64_t)lx_ch_u64(sizes, 3, row);
+    for (int64_t row = 0; row < answer->block.rows;) {
+        struct lx_str name = lx_ch_text(answer, NAME, row);
+        if (lx_ch_i64(answer, DAY, row) != NO_DAY)
+            return lx_err_set(err, LX_E_AGAIN, "the part %.*s came or went while it was asked for",
+                              LX_STR_ARG(name));
+        parts->now = (int64_t)lx_ch_u64(answer, NOW, row);
+        LX_TRY(add_part(parts, answer, row++, err));
+        LX_TRY(take_days(&parts->parts[parts->count - 1], answer, &row, err));
     }
-    if (day < days->block.rows)
-        return lx_err_set(err, LX_E_AGAIN, "the part %.*s came or went while it was asked for",
-                          LX_STR_ARG(lx_ch_text(days, 1, day)));
     if (parts->count > 1)
         qsort(parts->parts, parts->count, sizeof *parts->parts, by_blocks);
     return LX_OK;
@@ -112,77 +119,93 @@ static enum lx_status days_sql(const struct lx_hot_sql *hot, int64_t days_to, st
     const char *open = date ? "" : "toDate32(", *close = date ? "" : ", 'UTC')";
     const char *time = lx_buf_cstr(&hot->time);
     LX_TRY(lx_buf_printf(sql,
-                         "SELECT any(_partition_id), any(_part) AS _lynex_n, "
-                         "assumeNotNull(toInt32(%s%s%s)) AS _lynex_d, count() FROM %s WHERE ",
+                         "SELECT toString(any(_partition_id)) AS _lynex_p, "
+                         "toString(any(_part)) AS _lynex_n, "
+                         "assumeNotNull(toInt32(%s%s%s)) AS _lynex_d, count() AS _lynex_c, "
+                         "toUInt64(0) AS _lynex_z FROM %s WHERE ",
                          open, time, close, lx_buf_cstr(&hot->target)));
     LX_TRY(lx_hot_sql_range(hot, INT64_MIN, days_to, sql));
-    return lx_buf_printf(sql,
-                         " GROUP BY CAST(cityHash64(_part), 'UInt64'), %s%s%s "
-                         "ORDER BY _lynex_n, _lynex_d",
-                         open, time, close);
+    return lx_buf_printf(sql, " GROUP BY CAST(cityHash64(_part), 'UInt64'), %s%s%s", open, time,
+                         close);
 }
 
-/* Rows of each part, those without a time, and the server's clock. */
+/* Rows of each part, and those without a time. */
 static enum lx_status sizes_sql(const struct lx_hot_sql *hot, struct lx_buf *sql)
 {
     const char *time = lx_buf_cstr(&hot->time);
-    LX_TRY(lx_buf_text(sql, "SELECT _part AS _lynex_n, count(), "));
+    LX_TRY(lx_buf_printf(sql,
+                         "SELECT '' AS _lynex_p, toString(_part) AS _lynex_n, "
+                         "toInt32(%d) AS _lynex_d, count() AS _lynex_c, ",
+                         NO_DAY));
     if (hot->time_type.nullable)
         LX_TRY(lx_buf_printf(sql, "toUInt64(countIf(%s IS NULL))", time));
     else
         LX_TRY(lx_buf_text(sql, "toUInt64(0)"));
-    return lx_buf_printf(sql,
-                         ", toUInt64(toUnixTimestamp(now())) FROM %s "
-                         "GROUP BY _lynex_n ORDER BY _lynex_n",
-                         lx_buf_cstr(&hot->target));
+    return lx_buf_printf(sql, " AS _lynex_z FROM %s GROUP BY _part", lx_buf_cstr(&hot->target));
 }
 
-static enum lx_status ask_parts(struct lx_hot_sql *hot, const char *purpose,
-                                const struct lx_buf *sql, size_t wishes, const char *types,
-                                struct lx_ch_table *answer, struct lx_err *err)
+static enum lx_status parts_sql(const struct lx_hot_sql *hot, int64_t days_to, struct lx_buf *sql)
 {
+    LX_TRY(lx_buf_text(sql, "SELECT _lynex_p, _lynex_n, _lynex_d, _lynex_c, _lynex_z, "
+                            "toUInt64(toUnixTimestamp(now())) FROM (SELECT * FROM ("));
+    LX_TRY(sizes_sql(hot, sql));
+    LX_TRY(lx_buf_text(sql, ") UNION ALL SELECT * FROM ("));
+    LX_TRY(days_sql(hot, days_to, sql));
+    return lx_buf_text(sql, ")) ORDER BY _lynex_n, _lynex_d");
+}
+
+static enum lx_status ask_parts(struct lx_hot_sql *hot, int64_t days_to, bool metadata,
+                                struct lx_hot_parts *out, struct lx_err *err)
+{
+    struct lx_buf sql = LX_BUF(LX_SQL_MAX_TEXT);
+    struct lx_ch_table answer = {0};
+    struct lx_hot_parts parts = {.days_to = days_to, .now = lx_clock_now(&hot->clock) / 1000};
+    const struct lx_ch_setting projections = {"optimize_use_projections", "1"};
     char id[64];
-    lx_hot_sql_query_id(hot, purpose, id);
-    const struct lx_ch_query query = {
-        .sql = lx_buf_cstr(sql), .query_id = id, .wishes = lx_hot_sql_wishes, .wish_count = wishes};
-    enum lx_status status = lx_ch_query_all(hot->client, &query, LX_SQL_MAX_PART_ROWS, answer, err);
-    if (status != LX_OK)
-        return lx_hot_sql_explain(hot, status, "asking for the parts of", err);
-    return lx_ch_table_check(answer, types, err);
-}
-
-enum lx_status lx_hot_sql_parts(void *self, int64_t days_to, struct lx_hot_parts *out,
-                                struct lx_err *err)
-{
-    struct lx_hot_sql *hot = self;
-    struct lx_buf days_text = LX_BUF(LX_SQL_MAX_TEXT), sizes_text = LX_BUF(LX_SQL_MAX_TEXT);
-    enum lx_status status = days_sql(hot, days_to, &days_text);
-    if (status == LX_OK)
-        status = sizes_sql(hot, &sizes_text);
+    lx_hot_sql_query_id(hot, "plan", id);
+    enum lx_status status = parts_sql(hot, days_to, &sql);
     if (status == LX_E_MEMORY)
         lx_err_memory(err);
-    bool again = status == LX_OK;
-    for (int asked = 0; again && asked < MOST_ASKS; asked++) {
-        struct lx_ch_table days = {0}, sizes = {0};
-        struct lx_hot_parts parts = {.now = lx_clock_now(&hot->clock) / 1000};
-        size_t wishes = asked < ASKS_OF_METADATA ? LX_SQL_FROM_METADATA : LX_SQL_UNCOMPILED;
-        lx_err_clear(err);
-        status = ask_parts(hot, "plan", &days_text, LX_SQL_UNCOMPILED, "ttiu", &days, err);
+    if (status == LX_OK) {
+        const struct lx_ch_query query = {.sql = lx_buf_cstr(&sql),
+                                          .query_id = id,
+                                          .settings = &projections,
+                                          .setting_count = metadata,
+                                          .wishes = lx_hot_sql_wishes,
+                                          .wish_count = LX_SQL_WISHES};
+        status = lx_ch_query_all(hot->client, &query, LX_SQL_MAX_PART_ROWS, &answer, err);
         if (status == LX_OK)
-            status = ask_parts(hot, "parts", &sizes_text, wishes, "tuuu", &sizes, err);
-        if (status == LX_OK)
-            status = lx_hot_sql_explain(hot, join(&sizes, &days, days_to, &parts, err),
-                                        "asking for the parts of", err);
-        again = status == LX_E_AGAIN;
-        if (status == LX_OK)
-            *out = parts;
-        else
-            lx_hot_parts_free(&parts);
-        lx_ch_table_free(&days);
-        lx_ch_table_free(&sizes);
+            status = take_parts(&answer, &parts, err);
+        status = lx_hot_sql_explain(hot, status, "asking for the parts of", err);
     }
-    lx_buf_free(&days_text);
-    lx_buf_free(&sizes_text);
+    if (status == LX_OK)
+        *out = parts;
+    else
+        lx_hot_parts_free(&parts);
+    lx_ch_table_free(&answer);
+    lx_buf_free(&sql);
+    return status;
+}
+
+enum lx_status lx_hot_sql_parts(void *self, int64_t days_to, struct lx_hot_parts *parts,
+                                struct lx_err *err)
+{
+    struct lx_err own = LX_ERR_INIT;
+    if (err == NULL)
+        err = &own; /* what failed decides below */
+    enum lx_status status = LX_E_AGAIN;
+    bool metadata = days_to != INT64_MAX; /* else all is to be read */
+    for (int asked = 0; status == LX_E_AGAIN && asked < MOST_ASKS; asked++) {
+        metadata = metadata && asked < ASKS_OF_METADATA;
+        lx_err_clear(err);
+        status = ask_parts(self, days_to, metadata, parts, err);
+        bool failed = status != LX_OK && status != LX_E_AGAIN && status != LX_E_BUSY;
+        if (metadata && failed && err->code != 0) {
+            metadata = false;
+            lx_err_clear(err);
+            status = ask_parts(self, days_to, metadata, parts, err);
+        }
+    }
     return status;
 }
 

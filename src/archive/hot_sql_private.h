@@ -73,12 +73,10 @@ LX_MUST_CHECK enum lx_status
 lx_hot_sql_start_rows(struct lx_hot_sql *hot, struct lx_hot_stream *stream, struct lx_err *err);
 void lx_hot_sql_free_rows(struct lx_hot_stream *stream);
 
-/* Wishes of questions that are asked a few times a run. The first LX_SQL_UNCOMPILED: what
- * ClickHouse would compile for them takes more time than it saves, and is no use the next day, with
- * that day's dates. LX_SQL_FROM_METADATA of them: counts of whole parts need not be read, too. */
-#define LX_SQL_UNCOMPILED 2
-#define LX_SQL_FROM_METADATA 3
-extern const struct lx_ch_setting lx_hot_sql_wishes[LX_SQL_FROM_METADATA];
+/* Wishes of questions that are asked a few times a run: what ClickHouse would compile for them
+ * takes more time than it saves, and is no use the next day, with that day's dates. */
+#define LX_SQL_WISHES 2
+extern const struct lx_ch_setting lx_hot_sql_wishes[LX_SQL_WISHES];
 
 /* -- texts (hot_sql_text.c): times, ranges and hashes are written here and nowhere else ---- */
 

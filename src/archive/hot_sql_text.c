@@ -15,10 +15,9 @@
 #define FIRST_1900 (-2208988800)
 #define LAST_2299 10413791999
 
-const struct lx_ch_setting lx_hot_sql_wishes[LX_SQL_FROM_METADATA] = {
+const struct lx_ch_setting lx_hot_sql_wishes[LX_SQL_WISHES] = {
     {"compile_expressions", "0"},
     {"compile_aggregate_expressions", "0"},
-    {"optimize_use_projections", "1"},
 };
 
 static int64_t clamp(int64_t value, int64_t low, int64_t high)

@@ -161,7 +161,7 @@ static enum lx_status ask(struct lx_hot_sql *hot, const struct lx_buf *sql,
     const struct lx_ch_query query = {.sql = lx_buf_cstr(sql),
                                       .query_id = id,
                                       .wishes = lx_hot_sql_wishes,
-                                      .wish_count = LX_SQL_UNCOMPILED};
+                                      .wish_count = LX_SQL_WISHES};
     enum lx_status status = lx_ch_query_all(hot->client, &query, 1, answer, err);
     size_t numbers = 1; /* of rows */
     for (size_t i = 0; i < hot->column_count; i++)

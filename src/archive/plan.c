@@ -428,7 +428,7 @@ static enum lx_status ask_parts(struct lx_run *run, struct lx_plan *plan, struct
 {
     bool same, revived = false;
     LX_TRY(lx_start_again(run, &same, err));
-    LX_TRY(lx_run_parts(run, &plan->parts, err));
+    LX_TRY(lx_run_parts(run, lx_run_days_to(run), &plan->parts, err));
     LX_TRY(lx_start_again(run, &same, err));
     if (!same)
         return lx_err_set(err, LX_E_AGAIN, "the table changed while its parts were asked for");

@@ -476,7 +476,7 @@ static enum lx_status still_there(struct lx_reconcile *r, struct lx_err *err)
 {
     struct lx_hot_parts parts = {0};
     bool same;
-    LX_TRY(lx_run_parts(r->run, &parts, err));
+    LX_TRY(lx_run_parts(r->run, lx_run_days_to(r->run), &parts, err));
     enum lx_status status = lx_start_again(r->run, &same, err);
     if (status == LX_OK && !same)
         status = lx_err_set(err, LX_E_AGAIN, "the table changed while it was compared");

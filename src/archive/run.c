@@ -165,11 +165,12 @@ int64_t lx_run_days_to(struct lx_run *run)
     return run->days_to = to;
 }
 
-enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_parts *parts, struct lx_err *err)
+enum lx_status lx_run_parts(struct lx_run *run, int64_t days_to, struct lx_hot_parts *parts,
+                            struct lx_err *err)
 {
     enum lx_status status;
     do
-        status = run->o->hot.ops->parts(run->o->hot.self, lx_run_days_to(run), parts, err);
+        status = run->o->hot.ops->parts(run->o->hot.self, days_to, parts, err);
     while (status == LX_E_BUSY && wait_a_while(run, &status, err));
     run->pending_pause_ms = 0;
     return lx_run_asked(run, status);

@@ -108,10 +108,11 @@ bool lx_run_waits(struct lx_run *run, enum lx_status *status, struct lx_err *err
 /* What days of parts are asked for: those before this start of a day, as far as the run archives or
  * deletes, and any segment reaches that is live now or was when it was asked before. */
 int64_t lx_run_days_to(struct lx_run *run);
-/* The parts, with their days before lx_run_days_to; waits as above, and for a server with too many
- * queries. */
-LX_MUST_CHECK enum lx_status lx_run_parts(struct lx_run *run, struct lx_hot_parts *parts,
-                                          struct lx_err *err);
+/* The parts, with their days before `days_to`, as a rule lx_run_days_to; LX_TIME_LAST where what is
+ * not there is to be recorded, so that no index of the server decides it. Waits as above, and for a
+ * server with too many queries. */
+LX_MUST_CHECK enum lx_status lx_run_parts(struct lx_run *run, int64_t days_to,
+                                          struct lx_hot_parts *parts, struct lx_err *err);
 /* The schema of this id, from the cache or the ledger; borrowed. LX_E_NOTFOUND. */
 LX_MUST_CHECK enum lx_status lx_run_schema(struct lx_run *run, const char *id,
                                            const struct lx_row_schema **schema, struct lx_err *err);

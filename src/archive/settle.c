@@ -206,43 +206,43 @@ static bool any_live(const struct lx_run *run)
     return false;
 }
 
-/* Segments of this table whose blocks hold no row any more have ended: a delete that was not
- * recorded, or somebody else took the rows. */
-static enum lx_status find_gone(struct lx_run *run, const struct lx_hot_parts *parts,
-                                struct lx_err *err)
+/* Segments of this table whose blocks hold no row any more: a delete that was not recorded, or
+ * somebody else took the rows. */
+static enum lx_status list_gone(const struct lx_run *run, const struct lx_hot_parts *parts,
+                                struct lx_ids *ids, struct lx_err *err)
 {
     const struct lx_ledger_state *state = lx_ledger_state(run->o->ledger);
-    struct lx_ids ids;
-    LX_TRY(lx_ids_make(&ids, state->live_count, err));
+    LX_TRY(lx_ids_make(ids, state->live_count, err));
     for (size_t i = 0; i < state->live_count; i++)
         if ((strcmp(state->live[i].source, run->source) == 0 || lx_mutant("end-strangers")) &&
             !has_rows(parts, &state->live[i]) && !lx_run_elsewhere(run, &state->live[i]))
-            lx_ids_add(&ids, state->live[i].id);
-    enum lx_status status = LX_OK;
-    if (ids.count > 0) {
-        struct lx_change change = {
-            .operation = "GONE",
-            .has_base = true,
-            .base_version = state->version,
-            .end_segments = ids.list,
-            .end_segment_count = ids.count,
-            .ended_at = parts->now,
-            .source = run->source,
-            /* Not if the server started again since those that ended before were looked for. */
-            .forget_ended_before = run->table->started_at <= run->revived_for + LX_RUN_START_JITTER
-                                       ? parts->now - LX_RUN_ENDED_SECONDS
-                                       : 0,
-        };
-        status = lx_start_writing(run, err);
-        if (status == LX_OK)
-            status = lx_ledger_commit(run->o->ledger, &change, NULL, err);
-        if (status == LX_E_CONFLICT) {
-            lx_err_clear(err);
-            status = LX_OK; /* looked at again by the next settle */
-        }
-    }
-    lx_ids_free(&ids);
-    return status;
+            lx_ids_add(ids, state->live[i].id);
+    return LX_OK;
+}
+
+/* They have ended. */
+static enum lx_status record_gone(struct lx_run *run, const struct lx_ids *ids, int64_t now,
+                                  struct lx_err *err)
+{
+    struct lx_change change = {
+        .operation = "GONE",
+        .has_base = true,
+        .base_version = lx_ledger_state(run->o->ledger)->version,
+        .end_segments = ids->list,
+        .end_segment_count = ids->count,
+        .ended_at = now,
+        .source = run->source,
+        /* Not if the server started again since those that ended before were looked for. */
+        .forget_ended_before = run->table->started_at <= run->revived_for + LX_RUN_START_JITTER
+                                   ? now - LX_RUN_ENDED_SECONDS
+                                   : 0,
+    };
+    LX_TRY(lx_start_writing(run, err));
+    enum lx_status status = lx_ledger_commit(run->o->ledger, &change, NULL, err);
+    if (status != LX_E_CONFLICT)
+        return status;
+    lx_err_clear(err);
+    return LX_OK; /* looked at again by the next settle */
 }
 
 static void count_kept(struct lx_run *run)
@@ -263,10 +263,10 @@ static void count_kept(struct lx_run *run)
 }
 
 /* The parts as they are, known to be of the table that the run describes. */
-static enum lx_status parts_of_source(struct lx_run *run, struct lx_hot_parts *parts, bool *same,
-                                      struct lx_err *err)
+static enum lx_status parts_of_source(struct lx_run *run, int64_t days_to,
+                                      struct lx_hot_parts *parts, bool *same, struct lx_err *err)
 {
-    LX_TRY(lx_run_parts(run, parts, err));
+    LX_TRY(lx_run_parts(run, days_to, parts, err));
     enum lx_status status = lx_start_again(run, same, err);
     if (status != LX_OK)
         lx_hot_parts_free(parts);
@@ -279,7 +279,7 @@ static enum lx_status one_round(struct lx_run *run, bool masks, size_t skip, siz
     struct lx_hot_parts parts = {0};
     *masked = 0;
     LX_TRY(lx_ledger_refresh(run->o->ledger, err));
-    LX_TRY(parts_of_source(run, &parts, same, err));
+    LX_TRY(parts_of_source(run, lx_run_days_to(run), &parts, same, err));
     enum lx_status status = LX_OK;
     if (*same && run->due != LX_TIME_FIRST && !run->no_more_deletes) {
         const struct lx_hot_part **all = lx_calloc(parts.count + 1, sizeof *all);
@@ -294,17 +294,28 @@ static enum lx_status one_round(struct lx_run *run, bool masks, size_t skip, siz
     return status;
 }
 
+/* Asked with the days that a run needs, and where rows are gone by that, with all of them. */
 static enum lx_status look_for_gone(struct lx_run *run, struct lx_err *err)
 {
-    struct lx_hot_parts parts = {0};
-    bool same;
+    struct lx_ids ids = {0};
+    bool same = true;
     LX_TRY(lx_ledger_refresh(run->o->ledger, err));
     if (!any_live(run))
         return LX_OK;
     LX_TRY(lx_run_asked(run, run->o->hot.ops->row_policy(run->o->hot.self, err)));
-    LX_TRY(parts_of_source(run, &parts, &same, err));
-    enum lx_status status = same ? find_gone(run, &parts, err) : LX_OK;
-    lx_hot_parts_free(&parts);
+    const int64_t looks[] = {lx_run_days_to(run), LX_TIME_LAST};
+    enum lx_status status = LX_OK;
+    for (size_t i = 0; status == LX_OK && same && (i == 0 || (i == 1 && ids.count > 0)); i++) {
+        struct lx_hot_parts parts = {0};
+        lx_ids_free(&ids);
+        status = parts_of_source(run, looks[i], &parts, &same, err);
+        if (status == LX_OK && same)
+            status = list_gone(run, &parts, &ids, err);
+        if (status == LX_OK && same && i == 1 && ids.count > 0)
+            status = record_gone(run, &ids, parts.now, err);
+        lx_hot_parts_free(&parts);
+    }
+    lx_ids_free(&ids);
     return status;
 }
 

@@ -326,7 +326,7 @@ static enum lx_status revive(struct lx_run *run, struct lx_err *err)
         any = any || may_be_back(run, &state->ended[i]);
     if (!any)
         return LX_OK;
-    LX_TRY(lx_run_parts(run, &parts, err));
+    LX_TRY(lx_run_parts(run, lx_run_days_to(run), &parts, err));
     enum lx_status status = lx_start_revive(run, &parts, &revived, err);
     lx_hot_parts_free(&parts);
     return status;

@@ -45,16 +45,6 @@ static bool is_refused(const struct lx_ch_dialect *dialect, const struct lx_ch_s
     return false;
 }
 
-/* Among the wishes, and not refused. */
-static bool is_wished(const struct lx_ch_dialect *dialect, const struct lx_ch_query *query,
-                      const char *name)
-{
-    for (size_t i = 0; i < query->wish_count; i++)
-        if (strcmp(query->wishes[i].name, name) == 0 && !is_refused(dialect, &query->wishes[i]))
-            return true;
-    return false;
-}
-
 bool lx_ch_settings_refuse(struct lx_ch_dialect *dialect, const struct lx_ch_setting *wish)
 {
     if (dialect->refused_count == LX_CH_MAX_REFUSED)
@@ -73,8 +63,7 @@ size_t lx_ch_settings_merge(const struct lx_ch_dialect *dialect, const struct lx
         const struct lx_ch_pinned *pin = &lx_ch_pinned[i];
         bool newer = dialect->version != 0 && pin->major * 100 + pin->minor > dialect->version;
         if (!newer && !dialect->unknown[i] &&
-            !has_name(query->settings, query->setting_count, pin->name) &&
-            !is_wished(dialect, query, pin->name))
+            !has_name(query->settings, query->setting_count, pin->name))
             list[count++] = (struct lx_ch_setting){pin->name, pin->value};
     }
     for (size_t i = 0; i < query->setting_count; i++)

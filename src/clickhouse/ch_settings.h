@@ -34,11 +34,10 @@ struct lx_ch_dialect {
 
 #define LX_CH_MAX_SETTINGS (LX_CH_PIN_COUNT + LX_CH_MAX_QUERY_SETTINGS + LX_CH_USUAL_WISHES)
 
-/* What goes with a query: the pinned settings that `dialect` knows, the query's own, then wishes
- * that were not refused: the query's, and of the client's `usual` ones (with pinned ones only)
- * those that the query has not. What the query has wins over pinned ones of the same name. `list`
- * has room for LX_CH_MAX_SETTINGS; texts are borrowed. *wishes: how many of the list, at its end,
- * are wishes. */
+/* What goes with a query: the pinned settings that `dialect` knows, the query's own, which win over
+ * pinned ones of the same name, then wishes that were not refused: the query's, and of the client's
+ * `usual` ones (with pinned ones only) those that the query has not. `list` has room for
+ * LX_CH_MAX_SETTINGS; texts are borrowed. *wishes: how many of the list, at its end, are wishes. */
 size_t lx_ch_settings_merge(const struct lx_ch_dialect *dialect, const struct lx_ch_query *query,
                             const struct lx_ch_setting *usual, size_t usual_count,
                             struct lx_ch_setting *list, size_t *wishes);

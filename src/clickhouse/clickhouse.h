@@ -197,8 +197,7 @@ struct lx_ch_query {
     const struct lx_ch_setting *settings;
     size_t setting_count;
     /* Settings of comfort alone: one that the server refuses (it does not know it, the profile's
-     * constraints forbid it) is said once and left out from then on; a pinned one of its name goes
-     * in its place again. */
+     * constraints forbid it) is said once and left out from then on. */
     const struct lx_ch_setting *wishes;
     size_t wish_count;
     int timeout_ms;                 /* for the whole query, which may be silent all that time;

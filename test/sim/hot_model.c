@@ -141,7 +141,8 @@ static enum lx_status parts(void *self, int64_t days_to, struct lx_hot_parts *ou
     struct sim_actor *actor = self;
     const struct sim_world *world = &actor->sim->world;
     LX_TRY(begin(actor, "parts", true, err));
-    *out = (struct lx_hot_parts){.now = actor->sim->now_ms / 1000, .count = world->count};
+    *out = (struct lx_hot_parts){
+        .now = actor->sim->now_ms / 1000, .days_to = days_to, .count = world->count};
     out->parts = sim_memory(lx_calloc(world->count + 1, sizeof *out->parts));
     for (size_t i = 0; i < world->count; i++) {
         const struct sim_part *part = world->parts[i];

@@ -260,7 +260,8 @@ void scene_start(void)
     pthread_mutex_init(&scene.run.step_lock, NULL);
     scene.running = true;
     assert_status(lx_start(&scene.run, &err), LX_OK, &err);
-    assert_status(lx_run_parts(&scene.run, &scene.parts, &err), LX_OK, &err);
+    assert_status(lx_run_parts(&scene.run, lx_run_days_to(&scene.run), &scene.parts, &err), LX_OK,
+                  &err);
     scene.heads = 0;
 }
 

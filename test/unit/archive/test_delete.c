@@ -516,6 +516,29 @@ static void test_old_rows_in_one_of_two(void **state)
     assert_says(scene.run.undone.text, "1 parts of partition 202603");
 }
 
+/* An index of the server that hides old rows is no reason to record that they are gone: neither
+ * behind a mask that did nothing, nor where they are looked for. */
+static enum lx_status blind_parts(void *self, int64_t days_to, struct lx_hot_parts *parts,
+                                  struct lx_err *e)
+{
+    LX_TRY(sim_hot_ops.parts(self, days_to, parts, e));
+    for (size_t i = 0; days_to != LX_TIME_LAST && i < parts->count; i++)
+        parts->parts[i].day_count = 0;
+    return LX_OK;
+}
+
+static void test_blind_index(void **state)
+{
+    (void)state;
+    size_t live = scene_live();
+    scene.mask.acts = 0;
+    scene.ops.parts = blind_parts;
+    unjudged(delete_parts(mostly, 1, false), LX_OK);
+    assert_says(scene.run.undone.text, "1 parts of partition 202603");
+    assert_status(lx_settle(&scene.run, false, &err), LX_OK, &err);
+    assert_int_equal(scene_live(), live);
+}
+
 /* Rows of several schemas: the guard can say yes, range by range, but no single guard can stand in
  * a mask: none is sent. As a whole such a part leaves. */
 static void two_schemas(const char *days)
@@ -646,6 +669,7 @@ int main(void)
         TEST(test_mask_waits),
         TEST(test_answers_of_mask),
         TEST(test_old_rows_in_one_of_two),
+        TEST(test_blind_index),
         TEST(test_several_schemas),
         TEST(test_no_clock),
         cmocka_unit_test(test_memory),

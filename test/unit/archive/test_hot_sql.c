@@ -165,9 +165,10 @@ static void test_self_test(void **state)
 
 /* -- parts --------------------------------------------------------------------------------- */
 
-#define SIZES "n:String,c:UInt64,z:UInt64,now:UInt64"
-#define DAYS "p:String,n:String,d:Int32,c:UInt64"
+#define PARTS "p:String,n:String,d:Int32,c:UInt64,z:UInt64,now:UInt64"
 #define DAY INT64_C(86400)
+#define SIZE "|-2147483648|" /* marks a part's size */
+#define PATTERN "UNION ALL"
 static struct lx_hot_parts parts;
 
 static enum lx_status ask_parts(struct lx_err *e)
@@ -182,22 +183,22 @@ static enum lx_status ask_parts(struct lx_err *e)
     return status;
 }
 
-/* Sizes and days, each told so often; 0: always. */
-static void answer(const char *sizes, int sizes_times, const char *days, int days_times)
-{
-    ch_script_table(&script, "SELECT _part AS _lynex_n, count(), ", SIZES, sizes)->times =
-        sizes_times;
-    ch_script_table(&script, "any(_partition_id)", DAYS, days)->times = days_times;
-}
-
 static void answer_parts(void)
 {
-    answer("202512_2_3_1|5|0|1700000001;202512_7_9_1_12|9|0|1700000001;"
-           "202601_1_1_0|5|2|1700000001;202601_4_4_0|7|0|1700000001",
-           0,
-           "202512|202512_2_3_1|20400|5;202512|202512_7_9_1_12|20399|1;"
-           "202512|202512_7_9_1_12|20400|4;202601|202601_1_1_0|20500|3",
-           0);
+    ch_script_table(&script, PATTERN, PARTS,
+                    "|202512_2_3_1" SIZE "5|0|1700000001;"
+                    "202512|202512_2_3_1|20400|5|0|1700000001;"
+                    "|202512_7_9_1_12" SIZE "9|0|1700000001;"
+                    "202512|202512_7_9_1_12|20399|1|0|1700000001;"
+                    "202512|202512_7_9_1_12|20400|4|0|1700000001;"
+                    "|202601_1_1_0" SIZE "5|2|1700000001;"
+                    "202601|202601_1_1_0|20500|3|0|1700000001;"
+                    "|202601_4_4_0" SIZE "7|0|1700000001");
+}
+
+static bool asks_metadata(size_t i)
+{
+    return strstr(script.settings[i], "optimize_use_projections=1") != NULL;
 }
 
 static void test_parts(void **state)
@@ -208,7 +209,7 @@ static void test_parts(void **state)
     answer_parts();
     assert_status(ops->parts(hot, 20600 * DAY, &parts, &err), LX_OK);
     assert_says(script.asked[0], "WHERE (`ts` < toDateTime('2026-05-27 00:00:00', 'UTC')) GROUP");
-    assert_int_equal(script.asked_count, 2);
+    assert_int_equal(script.asked_count, 1);
     assert_int_equal(parts.count, 4);
     assert_string_equal(parts.parts[0].name, "202512_2_3_1"); /* by partition and block */
     assert_string_equal(parts.parts[0].partition, "202512");
@@ -223,12 +224,14 @@ static void test_parts(void **state)
     assert_int_equal(parts.parts[2].day_count, 1);
     assert_int_equal(parts.parts[3].day_count, 0); /* all of it younger */
     assert_int_equal(parts.parts[3].days_to, 20600 * DAY);
+    assert_int_equal(parts.days_to, 20600 * DAY);
     assert_int_equal(parts.now, 1700000001);
     lx_hot_parts_free(&parts);
     ch_script_clear(&script);
-    answer("", 0, "", 0); /* an empty table: our clock */
+    ch_script_table(&script, PATTERN, PARTS, ""); /* an empty table: our clock */
     assert_status(ops->parts(hot, LX_TIME_LAST, &parts, &err), LX_OK);
     assert_says(script.asked[0], "WHERE (`ts` IS NOT NULL) GROUP");
+    assert_false(asks_metadata(0));
     assert_int_equal(parts.count, 0);
     assert_int_equal(parts.now, 1700000000);
     lx_hot_parts_free(&parts);
@@ -243,20 +246,19 @@ static void test_parts_without_time(void **state)
         hot->time_type.nullable = nullable != 0;
         answer_parts();
         assert_status(ask_parts(&err), LX_OK);
-        assert_says(script.asked[1], nullable ? "count(), toUInt64(countIf(`ts` IS NULL)), "
-                                              : "count(), toUInt64(0), ");
+        assert_says(script.asked[0], nullable ? "toUInt64(countIf(`ts` IS NULL)) AS _lynex_z FROM"
+                                              : "_lynex_c, toUInt64(0) AS _lynex_z FROM");
         ch_script_clear(&script);
     }
 }
 
-static void refuse_parts(const char *sizes, const char *days, enum lx_status expected,
-                         const char *words)
+static void refuse_parts(const char *rows, enum lx_status expected, const char *words)
 {
-    answer(sizes, 0, days, 0);
+    ch_script_table(&script, PATTERN, PARTS, rows);
     assert_status(ask_parts(&err), expected);
     assert_says(err.text, words);
     assert_says(err.text, "`db`.`events`");
-    assert_int_equal(script.asked_count, expected == LX_E_AGAIN ? 20 : 2);
+    assert_int_equal(script.asked_count, expected == LX_E_AGAIN ? 10 : 1);
     ch_script_clear(&script);
     lx_err_clear(&err);
 }
@@ -264,55 +266,67 @@ static void refuse_parts(const char *sizes, const char *days, enum lx_status exp
 static void test_parts_refused(void **state)
 {
     (void)state;
-    const struct question q = {ask_parts, answer_parts, NULL};
-    const char *const one = "202601_1_1_0|5|2|17";
-    refuse_parts("202601_1_1_0|18446744073709551615|0|17", "", LX_E_FORMAT, "to have -1 rows");
-    refuse_parts("202601_1_1_0|0|0|17", "", LX_E_FORMAT, "to have 0 rows");
-    refuse_parts("202601_1_1_0|5|6|17", "", LX_E_FORMAT, "5 rows, 6 of them without a time");
-    refuse_parts("202601_1_1_0|5|18446744073709551615|17", "", LX_E_FORMAT, "-1 of them without");
-    refuse_parts("nonsense|1|0|17", "", LX_E_UNSUPPORTED, "nonsense");
-    refuse_parts("|1|0|17", "", LX_E_UNSUPPORTED, "the part name  is not understood");
-    refuse_parts(one, "202601|202601_1_1_0|20500|0", LX_E_FORMAT, "0 rows on its day 1");
-    refuse_parts(one, "202601|202601_1_1_0|20500|18446744073709551615", LX_E_FORMAT, "-1 rows");
-    refuse_parts(one, "202601|202601_1_1_0|7|1;202601|202601_1_1_0|7|1", LX_E_FORMAT, "its day 2");
-    refuse_parts(one,
-                 "202601|202601_1_1_0|7|9223372036854775807;202601|202601_1_1_0|8|"
-                 "9223372036854775807",
+#define ONE "|202601_1_1_0" SIZE "5|2|17;"
+    refuse_parts("|202601_1_1_0" SIZE "18446744073709551615|0|17", LX_E_FORMAT, "to have -1 rows");
+    refuse_parts("|202601_1_1_0" SIZE "0|0|17", LX_E_FORMAT, "to have 0 rows");
+    refuse_parts("|202601_1_1_0" SIZE "5|6|17", LX_E_FORMAT, "5 rows, 6 of them without a time");
+    refuse_parts("|202601_1_1_0" SIZE "5|18446744073709551615|17", LX_E_FORMAT, "-1 of them");
+    refuse_parts("|nonsense" SIZE "1|0|17", LX_E_UNSUPPORTED, "nonsense");
+    refuse_parts("|" SIZE "1|0|17", LX_E_UNSUPPORTED, "the part name  is not understood");
+    refuse_parts(ONE "202601|202601_1_1_0|20500|0|0|17", LX_E_FORMAT, "0 rows on its day 1");
+    refuse_parts(ONE "202601|202601_1_1_0|20500|18446744073709551615|0|17", LX_E_FORMAT, "-1 rows");
+    refuse_parts(ONE "202601|202601_1_1_0|7|1|0|17;202601|202601_1_1_0|7|1|0|17", LX_E_FORMAT,
+                 "its day 2");
+    refuse_parts(ONE "|202601_1_1_0" SIZE "5|2|17", LX_E_FORMAT,
+                 "5 rows on its day 1"); /* two sizes */
+    refuse_parts(ONE "202601|202601_1_1_0|7|9223372036854775807|0|17;"
+                     "202601|202601_1_1_0|8|9223372036854775807|0|17",
                  LX_E_FORMAT, "its day 2");
-    refuse_parts(one, "2026_01|202601_1_1_0|7|1", LX_E_UNSUPPORTED, "its partition is 2026_01");
+    refuse_parts(ONE "2026_01|202601_1_1_0|7|1|0|17", LX_E_UNSUPPORTED, "its partition is 2026_01");
     /* What does not fit is asked for again, ten times in all. */
-    refuse_parts(one, "202601|202601_1_1_0|20500|4", LX_E_AGAIN, "more rows by day than in all");
-    refuse_parts(one, "202601|202601_2_2_0|20500|1", LX_E_AGAIN, "the part 202601_2_2_0 came or");
-    refuse_parts("", "202601|202601_2_2_0|20500|1", LX_E_AGAIN, "the part 202601_2_2_0 came or");
-    refuse_parts(one, "202601|202601_0_0_0|20500|1;202601|202601_1_1_0|20500|3", LX_E_AGAIN,
-                 "the part 202601_0_0_0 came or");
-    ch_script_table(&script, "SELECT _part", SIZES, "");
-    refuse(&q, "any(", "p:String,n:UInt64,d:Int32,c:UInt64", "2|3|4|5", LX_E_FORMAT,
-           "the answer's column n");
-    ch_script_table(&script, "SELECT _part", SIZES, "");
-    refuse(&q, "any(", "p:String,n:String", "2|3", LX_E_FORMAT, "2 columns");
-    ch_script_table(&script, "any(", DAYS, "");
-    refuse(&q, "SELECT _part", "n:String,c:UInt64", "2|3", LX_E_FORMAT, "2 columns");
+    refuse_parts(ONE "202601|202601_1_1_0|20500|4|0|17", LX_E_AGAIN,
+                 "more rows by day than in all");
+    refuse_parts(ONE "202601|202601_2_2_0|20500|1|0|17", LX_E_AGAIN, "202601_2_2_0 came or went");
+    refuse_parts("202601|202601_2_2_0|20500|1|0|17", LX_E_AGAIN, "202601_2_2_0 came or went");
+    const struct question q = {ask_parts, answer_parts, NULL};
+    refuse(&q, PATTERN, "p:String,n:UInt64,d:Int32,c:UInt64,z:UInt64,now:UInt64", "2|3|4|5|6|7",
+           LX_E_FORMAT, "the answer's column n");
+    refuse(&q, PATTERN, "p:String,n:String", "2|3", LX_E_FORMAT, "2 columns");
 }
 
-/* A merge between the two questions: asked again, and the first answers are forgotten. From the
- * fifth time on the sizes come from the rows: metadata that does not fit must not end every run. */
+/* A merge between the two looks: asked again, and the first answers are forgotten. From the fifth
+ * time on the sizes come from the rows: metadata that does not fit must not end every run. */
 static void test_parts_change(void **state)
 {
     (void)state;
-    const char *const days = "202601|202601_1_2_1|20500|3";
-    answer("202601_1_1_0|2|0|17;202601_2_2_0|2|0|17", 5, days, 0);
-    answer("202601_1_2_1|4|0|18", 0, days, 0);
+    const char *const merged = "202601|202601_1_2_1|20500|3|0|17";
+    char torn[256], whole[256];
+    snprintf(torn, sizeof torn, "|202601_1_1_0" SIZE "2|0|17;%s;|202601_2_2_0" SIZE "2|0|17",
+             merged);
+    snprintf(whole, sizeof whole, "|202601_1_2_1" SIZE "4|0|18;%s", merged);
+    ch_script_table(&script, PATTERN, PARTS, torn)->times = 5;
+    ch_script_table(&script, PATTERN, PARTS, whole);
     assert_status(ops->parts(hot, 20600 * DAY, &parts, &err), LX_OK);
     assert_int_equal(parts.count, 1);
     assert_string_equal(parts.parts[0].name, "202601_1_2_1");
     assert_int_equal(parts.parts[0].rows, 4);
     assert_int_equal(parts.parts[0].day_count, 1);
-    assert_int_equal(script.asked_count, 12);
-    for (size_t i = 0; i < script.asked_count; i++) {
-        bool metadata = strstr(script.settings[i], "optimize_use_projections=1") != NULL;
-        assert_int_equal(metadata, i % 2 == 1 && i < 8);
-    }
+    assert_int_equal(script.asked_count, 6);
+    for (size_t i = 0; i < script.asked_count; i++)
+        assert_int_equal(asks_metadata(i), i < 4);
+    lx_hot_parts_free(&parts);
+}
+
+/* Where a server fails over the metadata, the rows are asked. */
+static void test_parts_without_metadata(void **state)
+{
+    (void)state;
+    ch_script_fails(&script, PATTERN, LX_E_REMOTE, 584, "no projection")->times = 1;
+    answer_parts();
+    assert_status(ops->parts(hot, 20600 * DAY, &parts, NULL), LX_OK);
+    assert_int_equal(parts.count, 4);
+    assert_int_equal(script.asked_count, 2);
+    assert_true(asks_metadata(0) && !asks_metadata(1));
     lx_hot_parts_free(&parts);
 }
 
@@ -740,6 +754,7 @@ int main(void)
         TEST(test_parts_without_time),
         TEST(test_parts_refused),
         TEST(test_parts_change),
+        TEST(test_parts_without_metadata),
         TEST(test_sums),
         TEST(test_present),
         TEST(test_stored),

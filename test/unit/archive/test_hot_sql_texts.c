@@ -178,7 +178,6 @@ static void test_seconds(void **state)
         bool date = strncmp(cases[i].type, "DateTime", 8) != 0;
         ch_script_table(&script, date ? "toInt32(`ts`)" : "toInt32(toDate32(`ts`, 'UTC'))",
                         "p:String", "");
-        ch_script_table(&script, "SELECT _part", "n:String", "");
         assert_int_equal(ops->parts(hot, DAY, &parts, &err), LX_OK);
         lx_hot_parts_free(&parts);
     }

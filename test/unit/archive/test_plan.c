@@ -296,6 +296,31 @@ static void test_strangers(void **state)
     end_plan();
 }
 
+/* -- the days that are asked for -------------------------------------------------------------- */
+
+static void test_days_to(void **state)
+{
+    (void)state;
+    const int64_t day = LX_DAY_SECONDS;
+    const struct lx_ledger_state *ledger = lx_ledger_state(scene.options->ledger);
+    int64_t furthest = 0;
+    scene_archive();
+    scene_start();
+    for (size_t i = 0; i < ledger->live_count; i++)
+        furthest = ledger->live[i].to > furthest ? ledger->live[i].to : furthest;
+    assert_true(furthest > 10 * day);
+    scene.run.cutoff = scene.run.aged = scene.run.days_to = 0;
+    assert_int_equal(lx_run_days_to(&scene.run), furthest); /* as far as anything archived */
+    scene.run.cutoff = furthest + 1;                        /* whole days */
+    assert_int_equal(lx_run_days_to(&scene.run), furthest + day);
+    scene.run.aged = furthest + 3 * day;
+    assert_int_equal(lx_run_days_to(&scene.run), furthest + 3 * day);
+    scene.run.cutoff = scene.run.aged = 0; /* what was asked for once still is */
+    assert_int_equal(lx_run_days_to(&scene.run), furthest + 3 * day);
+    scene.run.cutoff = LX_TIME_LAST;
+    assert_int_equal(lx_run_days_to(&scene.run), LX_TIME_LAST);
+}
+
 /* -- a server that is busy ----------------------------------------------------------------- */
 
 static enum lx_status (*model_parts)(void *self, int64_t days_to, struct lx_hot_parts *parts,
@@ -359,6 +384,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_held, scene_setup, scene_teardown),
         cmocka_unit_test_setup_teardown(test_merged, scene_setup, scene_abandon),
         cmocka_unit_test_setup_teardown(test_groups, scene_setup, scene_abandon),
+        cmocka_unit_test_setup_teardown(test_days_to, scene_setup, scene_abandon),
         cmocka_unit_test_setup_teardown(test_busy, scene_setup, scene_abandon),
         cmocka_unit_test_setup_teardown(test_strangers, scene_setup, scene_abandon),
     };
