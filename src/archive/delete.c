@@ -262,7 +262,7 @@ static bool touched(const struct lx_hot_parts *parts, const struct lx_hot_part *
 static enum lx_status judge_by_blocks(struct deleting *d, struct lx_err *err)
 {
     struct lx_hot_parts parts = {0};
-    LX_TRY(lx_run_parts(d->run, lx_run_days_to(d->run), &parts, err));
+    LX_TRY(lx_run_parts(d->run, LX_TIME_LAST, &parts, err));
     for (size_t i = 0; i < d->count; i++)
         d->gone[i] = d->go[i] && !touched(&parts, d->leaves[i].part);
     d->now = parts.now;

@@ -305,7 +305,7 @@ static enum lx_status look_for_gone(struct lx_run *run, struct lx_err *err)
     LX_TRY(lx_run_asked(run, run->o->hot.ops->row_policy(run->o->hot.self, err)));
     const int64_t looks[] = {lx_run_days_to(run), LX_TIME_LAST};
     enum lx_status status = LX_OK;
-    for (size_t i = 0; status == LX_OK && same && (i == 0 || (i == 1 && ids.count > 0)); i++) {
+    for (size_t i = 0; status == LX_OK && same && i < 2 && (i == 0 || ids.count > 0); i++) {
         struct lx_hot_parts parts = {0};
         lx_ids_free(&ids);
         status = parts_of_source(run, looks[i], &parts, &same, err);

@@ -527,6 +527,25 @@ static enum lx_status blind_parts(void *self, int64_t days_to, struct lx_hot_par
     return LX_OK;
 }
 
+/* The same of metadata that leaves parts out, behind a drop whose answer was lost. */
+static enum lx_status no_parts(void *self, int64_t days_to, struct lx_hot_parts *parts,
+                               struct lx_err *e)
+{
+    LX_TRY(sim_hot_ops.parts(self, days_to, parts, e));
+    if (days_to != LX_TIME_LAST)
+        lx_hot_parts_free(parts);
+    return LX_OK;
+}
+
+static void test_blind_metadata(void **state)
+{
+    (void)state;
+    scene.drop = (struct scene_fate){.says = LX_E_NETWORK, .acts = 0};
+    scene.ops.parts = no_parts;
+    unjudged(WHOLE, LX_OK);
+    assert_int_equal(scene.drops, 1);
+}
+
 static void test_blind_index(void **state)
 {
     (void)state;
@@ -670,6 +689,7 @@ int main(void)
         TEST(test_answers_of_mask),
         TEST(test_old_rows_in_one_of_two),
         TEST(test_blind_index),
+        TEST(test_blind_metadata),
         TEST(test_several_schemas),
         TEST(test_no_clock),
         cmocka_unit_test(test_memory),
