@@ -1,4 +1,4 @@
-# The main job with the least rights: a million events over sixty days; afterwards the table holds exactly
+# The main job with the least rights: a million events, half of them old; afterwards the table holds exactly
 # those younger than the cutoff and the archive exactly the others, compared row by row by ClickHouse itself.
 . "$(dirname "$0")/lib.sh"
 ROWS=${ROWS:-1000000}
@@ -12,6 +12,7 @@ rgw_start
 # The four actions and nothing more: what \`lynex iam\` prints.
 use_clickhouse prod lynex secret
 use_rgw
+SETTINGS+=("ARCHIVE_AFTER_DAYS=$AFTER")
 lynex iam --json | python3 -c 'import json,sys; print(json.dumps(json.load(sys.stdin)["policy"]))' > "$T/policy.json"
 equal "the policy has the four actions" "s3:DeleteObject s3:GetObject s3:ListBucket s3:PutObject" \
     "$(python3 -c 'import json,sys; p=json.load(open(sys.argv[1])); print(*sorted(a for s in p["Statement"] for a in ([s["Action"]] if isinstance(s["Action"], str) else s["Action"])))' "$T/policy.json")"
@@ -22,13 +23,13 @@ rgw_as lynex
 use_rgw
 
 events_table
-fill_events "$ROWS"
+fill_events "$ROWS" events $((2 * AFTER))
 sql "OPTIMIZE TABLE prod.events FINAL"
 sql "CREATE TABLE prod.before AS prod.events"
 sql "INSERT INTO prod.before SELECT * FROM prod.events"
 disk() { sql "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'prod' AND table = 'events'"; }
 before=$(disk)
-cutoff="toDateTime64(toStartOfDay(now('UTC')) - INTERVAL 30 DAY, 3, 'UTC')"
+cutoff="toDateTime64(toStartOfDay(now('UTC')) - INTERVAL $AFTER DAY, 3, 'UTC')"
 old=$(sql "SELECT count() FROM prod.events WHERE timestamp < $cutoff")
 
 out=$(lynex archive --dry-run 2>&1); status_is "dry run exits 0" 0 $? "$out"
@@ -63,7 +64,7 @@ out=$(lynex archive 2>&1); status_is "a second run exits 0" 0 $? "$out"
 contains "it finds nothing" "✅ No events to archive" "$out"
 equal "it writes nothing" "$version" "$(aws_ s3 ls "s3://$BUCKET/_delta_log/" | tail -1)"
 
-fill_events 1000 events 60 7
+fill_events 1000 events $((2 * AFTER)) 7
 more=$(sql "SELECT count() FROM prod.events WHERE timestamp < $cutoff")
 out=$(lynex archive 2>&1); status_is "new rows: exits 0" 0 $? "$out"
 lacks "the archive is there" "a new archive begins" "$out"

@@ -10,6 +10,8 @@ state() { sql "SELECT count(), sum(cityHash64(event_id, body)) FROM prod.events"
 before=$(state)
 committed() { find "$T/archive/_delta_log" -name '*.json' 2>/dev/null | wc -l; }
 
+# One file after the other: the next is not stored while the first is proven.
+SETTINGS+=(ARCHIVE_THREADS=1)
 LYNEX_MUTANT=flip-value
 out=$(lynex archive 2>&1); status_is "a decoded value: status 4" 4 $? "$out"
 contains "a decoded value: says the file" "events/" "$out"
@@ -30,20 +32,11 @@ LYNEX_MUTANT=
 # Stops a run behind an upload, turns a bit of the new file, at so many hundredths of it or where its footer's pairs
 # begin, and lets the run go on: flip_stored NAME HUNDREDTHS|pairs
 flip_stored() {
-    local pid stopped file status out
+    local file
     touch "$T/before"
-    LYNEX_STEP=pause@uploaded
-    lynex archive > "$T/out" 2>&1 &
-    pid=$!
-    BACKGROUND+=("$pid")
-    for _ in $(seq 300); do
-        stopped=$(ps -o pid=,stat= --ppid "$pid" -p "$pid" | awk '$2 ~ /^T/ { print $1 }' | tail -1)
-        [ -n "$stopped" ] && break
-        sleep 0.1
-    done
-    LYNEX_STEP=
+    pause_at uploaded
     file=$(find "$T/archive/events" -name '*.parquet' -newer "$T/before" | sort | tail -1)
-    [ -n "$file" ] || fail "$1: the run stopped behind the upload" "$(cat "$T/out")"
+    [ -n "$file" ] || fail "$1: the run stopped behind the upload" "$(cat "$T/paused.out")"
     python3 - "$file" "$2" <<'PY'
 import os, sys
 before = os.stat(sys.argv[1])  # rot leaves the time as it is
@@ -58,11 +51,9 @@ with open(sys.argv[1], 'r+b') as f:
 os.utime(sys.argv[1], ns=(before.st_atime_ns, before.st_mtime_ns))
 PY
     size=$(stat -c %s "$file")
-    kill -CONT "$stopped"
-    wait "$pid"; status=$?
-    out=$(cat "$T/out")
-    status_is "$1: status 4" 4 $status "$out"
-    contains "$1: says the file" "$(basename "$file")" "$out"
+    resume
+    status_is "$1: status 4" 4 $STATUS "$OUT"
+    contains "$1: says the file" "$(basename "$file")" "$OUT"
     equal "$1: all rows are hot" "$before" "$(state)"
     equal "$1: nothing was recorded" 0 "$(committed)"
 }
@@ -70,9 +61,10 @@ PY
 # In the store, between upload and proof.
 flip_stored "the stored object" 50
 flip_stored "the names of the stored object" pairs
-contains "the names of the stored object: says what" "does not say which batch it is of" "$(cat "$T/out")"
+contains "the names of the stored object: says what" "does not say which batch it is of" "$OUT"
 
 # A large file, which is proven in shares: in each of them.
+unset 'SETTINGS[-1]'
 sql "CREATE TABLE prod.small AS prod.events"
 sql "INSERT INTO prod.small SELECT * FROM prod.events"
 sql "TRUNCATE TABLE prod.events"

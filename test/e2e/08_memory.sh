@@ -123,15 +123,18 @@ kept 8000000 1000
 sql "OPTIMIZE TABLE prod.kept FINAL"
 kept_run "compared, with late rows" 8001000
 sql "ALTER TABLE prod.kept DROP COLUMN b SETTINGS mutations_sync = 2"
-# Interrupted while archived rows are read or compared, which takes longer than that.
-env -i PATH="$PATH" HOME="$T" "${SETTINGS[@]}" "$LYNEX_BIN" archive > "$T/interrupted" 2>&1 &
-pid=$!
-BACKGROUND+=("$pid")
-sleep 4
+# Interrupted while archived rows are compared: behind so many bytes of hashes.
+faults "$PROXY_PORT" "POST query_id=lynex-compare stall seconds=100 at=4000000"
+SETTINGS+=("CLICKHOUSE_URL=http://127.0.0.1:$PROXY_PORT")
+lynex_start "$T/interrupted" archive
+for _ in $(seq 600); do [ "$(fault_hits "$PROXY_PORT")" = 1 ] && break; sleep 0.1; done
+equal "interrupted while rows are compared: it came so far" 1 "$(fault_hits "$PROXY_PORT")"
 started=$(date +%s%N)
-kill -TERM "$pid"
-wait "$pid"; status_is "interrupted while rows are compared" 130 $? "$(cat "$T/interrupted")"
+kill -TERM "$LYNEX_PID"
+wait "$LYNEX_PID"; status_is "interrupted while rows are compared" 130 $? "$(cat "$T/interrupted")"
 at_most "interrupted while rows are compared: milliseconds" 5000 $((($(date +%s%N) - started) / 1000000))
+faults "$PROXY_PORT"
+use_clickhouse
 kept_run "compared, without a column" 8001000
 
 # A file that fails its proof is kept apart in pieces.

@@ -61,12 +61,10 @@ done
 # Random instants: a run of this size takes some 200 ms.
 for ((i = 1; i <= KILLS; i++)); do
     fresh 20000
-    lynex archive > "$T/out" 2>&1 &
-    job=$!
+    lynex_start "$T/out" archive
     sleep "0.$((RANDOM % 3))$((RANDOM % 10))"
-    target=$(pgrep -P $job -x lynex || echo $job)
-    kill -KILL $target 2>/dev/null
-    wait $job
+    kill -KILL $LYNEX_PID 2>/dev/null
+    wait $LYNEX_PID
     settled "killed at a random instant $i"
 done
 
@@ -76,12 +74,12 @@ for many in 2 4; do
         fresh 20000
         jobs=()
         for ((i = 0; i < many; i++)); do
-            lynex archive > "$T/out$i" 2>&1 &
-            jobs+=($!)
+            lynex_start "$T/out$i" archive
+            jobs+=($LYNEX_PID)
         done
         if [ $victims = 1 ]; then
             sleep 0.15
-            kill -KILL "$(pgrep -P "${jobs[0]}" -x lynex || echo "${jobs[0]}")" 2>/dev/null
+            kill -KILL "${jobs[0]}" 2>/dev/null
         fi
         bad=0
         for ((i = 0; i < many; i++)); do
@@ -96,13 +94,11 @@ done
 # Signals end it soon, without a half state.
 for signal in TERM INT; do
     fresh 300000
-    lynex archive > "$T/out" 2>&1 &
-    job=$!
+    lynex_start "$T/out" archive
     sleep 0.3
-    target=$(pgrep -P $job -x lynex || echo $job)
     from=$(date +%s%N)
-    kill -$signal $target 2>/dev/null
-    wait $job
+    kill -$signal $LYNEX_PID 2>/dev/null
+    wait $LYNEX_PID
     status=$?
     at_most "SIG$signal: seconds until it has ended" 5 "$(awk -v ns=$(($(date +%s%N) - from)) 'BEGIN { printf "%.2f", ns / 1e9 }')"
     if [ $status -eq 130 ] || [ $status -eq 0 ]; then pass "SIG$signal: status $status"; else fail "SIG$signal" "status $status" "$(tail -3 "$T/out")"; fi

@@ -13,8 +13,9 @@ XML
 ch_start
 use_clickhouse prod full secret
 use_dir
+SETTINGS+=("ARCHIVE_AFTER_DAYS=$AFTER")
 
-OLD="timestamp < toStartOfDay(now('UTC')) - INTERVAL 30 DAY"
+OLD="timestamp < toStartOfDay(now('UTC')) - INTERVAL $AFTER DAY"
 # status [FLAG…]: as JSON, into $T/status.json; sets STATUS.
 status() { lynex status --json "$@" > "$T/status.json" 2> "$T/status.err"; STATUS=$?; }
 # field EXPRESSION-OF-d
@@ -27,13 +28,13 @@ objects() { find "$T/archive" -type f -printf '%p %s %T@\n' 2>/dev/null | sort; 
 
 # -- before, and after the first run ------------------------------------------------------------------------
 events_table
-fill_events 20000
+fill_events 20000 events $((2 * AFTER))
 old=$(sql "SELECT count() FROM prod.events WHERE $OLD")
 status
 equal "a new archive: exits 0" 0 "$STATUS"
 equal "a new archive: no version, nothing in it, no error" "-1 0 0 None" "$(field 'd["archive"]["version"], d["archive"]["rows"], d["archived_and_hot"]["rows"], d["error"]' | tr -d '(),')"
 equal "what is due is what is old" "$old of 20000" "$(field '"%d of %d" % (d["clickhouse"]["due_rows"], d["clickhouse"]["rows"])')"
-equal "before the cutoff" "$(sql "SELECT toDate(now('UTC')) - 30")T00:00:00.000Z" "$(field 'd["clickhouse"]["cutoff"]')"
+equal "before the cutoff" "$(sql "SELECT toDate(now('UTC')) - $AFTER")T00:00:00.000Z" "$(field 'd["clickhouse"]["cutoff"]')"
 equal "in so many parts" "$(sql "SELECT uniqExact(_part) FROM prod.events WHERE $OLD")" "$(field 'd["clickhouse"]["due_parts"]')"
 contains "for people too" "nothing is archived here yet" "$(lynex status)"
 equal "it writes nothing" "" "$(objects)"
@@ -46,13 +47,13 @@ equal "and what it was" "DELETE True" "$(field 'd["archive"]["operation"] + " " 
 equal "nothing is due, nothing is hot" "0 0" "$(field '"%d %d" % (d["clickhouse"]["due_rows"], d["archived_and_hot"]["rows"])')"
 
 # -- each reason ----------------------------------------------------------------------------------------------
-fill_events 20000 events 60 2
+fill_events 20000 events $((2 * AFTER)) 2
 old=$(sql "SELECT count() FROM prod.events WHERE $OLD")
 lynex archive --no-delete-after-archive > /dev/null 2>&1
 before=$(objects)
 status --no-delete-after-archive; equal "kept as asked" "kept $old" "$(reasons)"
 status --archive-mode soak; equal "kept by a soak" "soak $old" "$(reasons)"
-status --archive-after-days 45; equal "too young" "age $old" "$(reasons)"
+status --archive-after-days $((AFTER + 15)); equal "too young" "age $old" "$(reasons)"
 equal "and when it leaves" "$(sql "SELECT toDate(now('UTC')) + 15")" "$(field 'd["archived_and_hot"]["groups"][0]["leaves"][:10]')"
 status; equal "due" "due $old" "$(reasons)"
 equal "with the right" True "$(field 'd["clickhouse"]["may_delete"]')"
@@ -80,7 +81,7 @@ contains "and archives just these" "✅ Archived $late events" "$out"
 status; equal "after it nothing is hot or due" "0 0 0" "$(field '"%d %d %d" % (d["archived_and_hot"]["rows"], d["clickhouse"]["due_rows"], d["clickhouse"]["parts_to_compare"])')"
 
 # A delete that waits on the server.
-fill_events 20000 events 60 3
+fill_events 20000 events $((2 * AFTER)) 3
 sql "SYSTEM STOP MERGES prod.events"
 out=$(lynex archive --archive-delete-wait-seconds 1 2>&1); status_is "a run whose delete has to wait" 3 $? "$out"
 status; status_is "a waiting delete: exits 1, for what is hot cannot be read" 1 "$STATUS" "$(cat "$T/status.err")"
@@ -102,7 +103,7 @@ equal "not said where it may not be seen" "None 0" "$(field '"%s %d" % (d["click
 sql "SYSTEM START MERGES prod.events"
 
 # Rows that somebody else took; a table in the place of another.
-fill_events 3000 events 60 4
+fill_events 3000 events $((2 * AFTER)) 4
 old=$(sql "SELECT count() FROM prod.events WHERE $OLD")
 lynex archive --no-delete-after-archive > /dev/null 2>&1
 sql "CREATE TABLE prod.empty AS prod.events"
@@ -122,7 +123,7 @@ contains "and is warned of" "MODIFY TTL" "$out"
 SETTINGS+=(ARCHIVE_TABLE=events "ARCHIVE_URL=file://$T/archive")
 
 # -- ClickHouse is down -------------------------------------------------------------------------------------------
-fill_events 3000 events 60 5
+fill_events 3000 events $((2 * AFTER)) 5
 old=$(sql "SELECT count() FROM prod.events WHERE $OLD")
 lynex archive --no-delete-after-archive > /dev/null 2>&1
 status; files=$(field 'd["archive"]')
@@ -132,7 +133,7 @@ equal "the archive is known all the same" "$files" "$(field 'd["archive"]')"
 equal "and what is hot, not why" "unknown $old" "$(reasons)"
 equal "ClickHouse is not made up" "None True" "$(field 'str(d["clickhouse"]) + " " + str("connect" in d["error"]["text"])')"
 status --no-delete-after-archive; equal "but for what the settings say" "kept $old" "$(reasons)"
-status --archive-after-days 45; equal "or the age" "age $old" "$(reasons)"
+status --archive-after-days $((AFTER + 15)); equal "or the age" "age $old" "$(reasons)"
 out=$(lynex status 2>&1); contains "for people: it is said" "what is in ClickHouse is not known" "$out"
 contains "for people: the ledger is shown" "of them still hot" "$out"
 

@@ -84,25 +84,16 @@ equal "rows that are nowhere else: nothing is deleted" 1 "$(comm -13 <(listed | 
 
 # A writer that sleeps between upload and commit: vacuum takes its file all the same, and the writer gives
 # its batch up, plans again, and archives every row once. (One thread: nothing else waits for its proof.)
-sleeper() { # MUTANT: sets pid and stopped
-    LYNEX_STEP=pause@commit
-    lynex archive --archive-threads 1 > "$T/out" 2>&1 &
-    pid=$!
-    BACKGROUND+=("$pid")
-    LYNEX_STEP=
-    for _ in $(seq 100); do
-        stopped=$(ps -o pid=,stat= --ppid "$pid" -p "$pid" | awk '$2 ~ /^T/ { print $1 }' | tail -1)
-        [ -n "$stopped" ] && return
-        sleep 0.1
-    done
-    fail "the writer sleeps before its commit" "$(cat "$T/out")"
+sleeper() {
+    pause_at commit --archive-threads 1
+    [ -n "$PAUSED" ] || fail "the writer sleeps before its commit" "$(cat "$T/paused.out")"
 }
 sleeper
 theirs=$(comm -13 <(listed | sort) <(objects '^events/.*_[0-9_]*\.parquet'))
 out=$(vacuum --yes --unproven); status_is "vacuum beside a sleeping writer exits 0" 0 $? "$out"
 equal "vacuum took the sleeper's files" "" "$(comm -13 <(listed | sort) <(objects '^events/.*_[0-9_]*\.parquet'))"
-kill -CONT "$stopped"
-wait "$pid"; status_is "the sleeper ends well" 0 $? "$(cat "$T/out")"
+resume
+status_is "the sleeper ends well" 0 $STATUS "$OUT"
 for path in $theirs; do
     lacks "the sleeper did not list what was taken: $path" "$path" "$(listed)"
 done
@@ -115,7 +106,7 @@ equal "each row is archived once" "$(($(cut -f1 <<< "$old") + $(sql "SELECT coun
 fill_events 500 events 60 8
 hot() { sql "SELECT count(), sum(cityHash64(event_id, body)) FROM prod.events"; }
 before=$(hot)
-pause_at prove
+pause_at prove --archive-threads 1 # one file after the other: all that is stored is unproven
 out=$(vacuum --yes --unproven); status_is "vacuum beside a run that is to prove exits 0" 0 $? "$out"
 resume
 status_is "a file that is gone before its proof: exits 1" 1 $STATUS "$OUT"
@@ -133,8 +124,7 @@ sleeper
 LYNEX_MUTANT=vacuum-no-fence
 out=$(vacuum --yes --unproven); status_is "a vacuum without fence exits 0" 0 $? "$out"
 LYNEX_MUTANT=
-kill -CONT "$stopped"
-wait "$pid"
+resume
 out=$(lynex verify 2>&1); status_is "a vacuum without fence is noticed: a listed file is gone" 4 $? "$out"
 out=$(lynex vacuum --min-age x 2>&1); status_is "a wrong age is wrong usage" 2 $? "$out"
 done_testing

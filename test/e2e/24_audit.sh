@@ -3,9 +3,10 @@
 ch_start
 use_clickhouse
 use_dir
+SETTINGS+=("ARCHIVE_AFTER_DAYS=$AFTER")
 events_table
-fill_events 6000 events 90
-cutoff="toDateTime64(toStartOfDay(now('UTC')) - INTERVAL 30 DAY, 3, 'UTC')"
+fill_events 6000 events $((3 * AFTER))
+cutoff="toDateTime64(toStartOfDay(now('UTC')) - INTERVAL $AFTER DAY, 3, 'UTC')"
 old=$(sql "SELECT count() FROM prod.events WHERE timestamp < $cutoff")
 # What each guard must have seen: rows and sums of each part's old rows, as ClickHouse has them before.
 hash="xxh3(tuple(event_id, project_id, type, timestamp, sdk_name, sdk_version, body, context, queued_at, processed_at, queue_latency_ms, estimated_cost_usd, _date, _hour))"

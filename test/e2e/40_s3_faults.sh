@@ -155,6 +155,12 @@ s3_case "a listing that fails behind its 200" 1 "answered 200 and an error: Inte
 s3_case "no right to delete" 0 -- 'DELETE . s3 403 AccessDenied'
 s3_case "a listed file that is gone at the delete" 4 "the store does not have it" "stay in ClickHouse" -- 'HEAD /events/ s3 404 NoSuchKey'
 
+# What ran in the background, before its bucket has a quota.
+wait "$endless" "$multipart"
+results_of "$T/endless"
+results_of "$T/multipart"
+equal "both background parts came to their ends" 2 "$(grep -c '^ok - the .* ended$' < <(cat "$T/endless" "$T/multipart"))"
+
 # The quota of the store itself.
 "$BED/rgw" quota "$T/rgw" owner 1 || fail "a quota could be set"
 little_table real_quota
@@ -185,13 +191,11 @@ little_table interrupted
 SETTINGS=("${COMMON[@]}")
 little_settings interrupted "AWS_ENDPOINT_URL=http://127.0.0.1:$PROXY_PORT"
 faults "$PROXY_PORT" 'PUT /_delta_log/0 stall seconds=60'
-env -i PATH="$PATH" HOME="$T" "${SETTINGS[@]}" "$LYNEX_BIN" archive > "$T/interrupted" 2>&1 &
-pid=$!
-BACKGROUND+=("$pid")
+lynex_start "$T/interrupted" archive
 for _ in $(seq 100); do [ "$(fault_hits "$PROXY_PORT")" = 1 ] && break; sleep 0.1; done
 started=$(date +%s%N)
-kill -INT "$pid"
-wait "$pid"; status_is "interrupted while a commit waits" 130 $? "$(cat "$T/interrupted")"
+kill -INT "$LYNEX_PID"
+wait "$LYNEX_PID"; status_is "interrupted while a commit waits" 130 $? "$(cat "$T/interrupted")"
 at_most "interrupted while a commit waits: milliseconds" 5000 $((($(date +%s%N) - started) / 1000000))
 faults "$PROXY_PORT"
 out=$(lynex archive 2>&1); status_is "after the interruption" 0 $? "$out"
@@ -230,14 +234,12 @@ sql "INSERT INTO prod.begun SELECT number, toDateTime('$TODAY', 'UTC') - toInter
 SETTINGS=("${COMMON[@]}" ARCHIVE_TABLE=begun ARCHIVE_TIME_COLUMN=at ARCHIVE_THREADS=2 ARCHIVE_BATCH_SIZE=80000 S3_PART_MB=5
     S3_ARCHIVE_ROOT=begun "AWS_ENDPOINT_URL=http://127.0.0.1:$STORE_PORT")
 faults "$STORE_PORT" 'PUT partNumber=2 stall seconds=100' 'PUT partNumber=1& nth=5 length add=0' 'DELETE uploadId= stall seconds=100' 'DELETE begun/events/ stall seconds=100'
-env -i PATH="$PATH" HOME="$T" "${SETTINGS[@]}" "$LYNEX_BIN" archive > "$T/begun.out" 2>&1 &
-pid=$!
-BACKGROUND+=("$pid")
+lynex_start "$T/begun.out" archive
 for _ in $(seq 200); do [ "$(fault_hits "$STORE_PORT" | paste -sd ' ')" = "4 1 0 0" ] && break; sleep 0.1; done
 equal "interrupted while parts hang: four are on their way, a fifth upload has begun" "4 1 0 0" "$(fault_hits "$STORE_PORT" | paste -sd ' ')"
 started=$(date +%s%N)
-kill -TERM "$pid"
-wait "$pid"; status_is "interrupted while parts hang" 130 $? "$(cat "$T/begun.out")"
+kill -TERM "$LYNEX_PID"
+wait "$LYNEX_PID"; status_is "interrupted while parts hang" 130 $? "$(cat "$T/begun.out")"
 at_most "interrupted while parts hang: milliseconds" 5000 $((($(date +%s%N) - started) / 1000000))
 hits=$(fault_hits "$STORE_PORT" | paste -sd ' ')
 at_most "interrupted while parts hang: the empty objects were tidied up first" "${hits##* }" 1
@@ -264,8 +266,4 @@ reads_of() { # THREADS: GETs of each data file, in the order of their months
 equal "footer, first bytes, three row groups, indexes of each file" "6 6" "$(reads_of 1)"
 equal "the last file's proof in two shares" "6 7" "$(reads_of 2)"
 
-wait "$endless" "$multipart"
-results_of "$T/endless"
-results_of "$T/multipart"
-equal "both background parts came to their ends" 2 "$(grep -c '^ok - the .* ended$' < <(cat "$T/endless" "$T/multipart"))"
 done_testing

@@ -34,6 +34,7 @@ ch_case() {
         equal "$what: nothing lost or twice" "" "$(little_safe "$table" "$table")"
         faults "$PROXY_PORT"
         [ -n "${RESTORE:-}" ] && sql "${RESTORE//%t/prod.$table}"
+        SETTINGS+=(ARCHIVE_DELETE_WAIT_SECONDS=60)
         next=$(lynex archive 2>&1)
         status_is "$what: the next run" 0 $? "$next"
     fi
@@ -82,7 +83,7 @@ PREPARE='SYSTEM STOP MERGES %t' RESTORE='SYSTEM START MERGES %t'
 started=$(date +%s)
 ch_case "merges are stopped" 3 "still waits on the server after 2 s" "SYSTEM START MERGES" -- '' -- ARCHIVE_DELETE_WAIT_SECONDS=2
 at_most "merges are stopped: seconds" 20 $(($(date +%s) - started))
-ch_case "merges are stopped, and the answer lost" 3 "SYSTEM START MERGES" -- 'POST query_id=lynex-mask lose early' -- ARCHIVE_DELETE_WAIT_SECONDS=2
+ch_case "merges are stopped, and the answer lost" 3 "SYSTEM START MERGES" -- 'POST query_id=lynex-mask lose early seconds=2' -- ARCHIVE_DELETE_WAIT_SECONDS=2
 PREPARE='' RESTORE=''
 
 # A run that fails while the server is silent does not wait for it: the rest of the answer is of no use. Here the first
@@ -134,20 +135,18 @@ equal "columns with the names of aliases: and archived" "160	25440" "$(sql "SELE
 # The server is killed while a statement waits: before the server has it, or behind it. Then it is started again, and
 # only then the run learns that its connection is gone; or the run ends without the server.
 kill_in_mid() { # WHAT STATUS RULE
-    local what=$1 want=$2 table=$CASES$((++case_number)) pid out
+    local what=$1 want=$2 table=$CASES$((++case_number)) out
     SETTINGS=("${COMMON[@]}")
     little_table "$table"
     little_settings "$table" "CLICKHOUSE_URL=http://127.0.0.1:$PROXY_PORT"
     faults "$PROXY_PORT" "$3"
-    env -i PATH="$PATH" HOME="$T" "${SETTINGS[@]}" "$LYNEX_BIN" archive > "$T/killed" 2>&1 &
-    pid=$!
-    BACKGROUND+=("$pid")
+    lynex_start "$T/killed" archive
     for _ in $(seq 200); do [ "$(fault_hits "$PROXY_PORT")" = 1 ] && break; sleep 0.05; done
     sleep 0.5 # the statement itself takes a tenth of that
     ch_kill
     [ "$want" -eq 1 ] || ch_restart
     faults "$PROXY_PORT"
-    wait "$pid"
+    wait "$LYNEX_PID"
     status_is "$what" "$want" $? "$(cat "$T/killed")"
     [ "$want" -ne 1 ] || ch_restart
     equal "$what: nothing lost or twice" "" "$(little_safe "$table" "$table")"

@@ -16,8 +16,8 @@ equal "one part" 1 "$(sql "SELECT uniq(_part) FROM prod.events")"
 cold() { sql "SELECT count(), sum(cityHash64(toUInt64(id), toUnixTimestamp(timestamp))) FROM deltaLakeLocal('$T/archive')"; }
 all=$(sql "SELECT count(), sum(cityHash64(id, toUnixTimestamp(timestamp))) FROM prod.all")
 
-# Three slices of about 900,000 rows. Killed when the last is to be read.
-LYNEX_STEP=kill@read#3
+# Three slices of about 900,000 rows. Killed when the second is to be recorded, while the third is read.
+LYNEX_STEP=kill@commit#2
 lynex archive > "$T/out" 2>&1
 status_is "killed on the way" 137 $? "$(cat "$T/out")"
 LYNEX_STEP=

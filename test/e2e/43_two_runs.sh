@@ -3,10 +3,11 @@
 . "$(dirname "$0")/lib.sh"
 ch_start
 use_clickhouse
+SETTINGS+=("ARCHIVE_AFTER_DAYS=$AFTER")
 COMMON=("${SETTINGS[@]}")
-OLD="timestamp < toStartOfDay(now('UTC')) - INTERVAL 30 DAY"
+OLD="timestamp < toStartOfDay(now('UTC')) - INTERVAL $AFTER DAY"
 events_table
-fill_events 20000
+fill_events 20000 events $((2 * AFTER))
 sql "RENAME TABLE prod.events TO prod.source"
 old=$(sql "SELECT count() FROM prod.source WHERE $OLD")
 young=$(sql "SELECT count() FROM prod.source WHERE NOT ($OLD)")

@@ -22,6 +22,14 @@ left=$((86400 - $(date -u +%s) % 86400))
 [ "$left" -ge "$MIDNIGHT_MARGIN" ] || { echo "# waiting $left s for the next day"; sleep $((left + 1)); }
 unset left
 TODAY=$(date -u +%F)
+# Days after which rows are old, 30 to 54, so that the cutoff lies between the 20th and the 27th of a month: whatever the
+# day, of the months with old rows one is partly old, most of it, and those before are so wholly. For tests whose checks
+# depend on that; rows of 2 * AFTER days are half old.
+AFTER=30
+while day=$(date -ud "$TODAY - $AFTER days" +%-d); [ "$day" -lt 20 ] || [ "$day" -gt 27 ]; do AFTER=$((AFTER + 1)); done
+unset day
+# Two hundred ports of a test's own: test/run says from which on.
+PORTS_FROM=${PORTS_FROM:-$((10000 + RANDOM % 50 * 200))}
 RGW_USED=
 CH_DIRS=()
 BACKGROUND=()
@@ -84,11 +92,11 @@ done_testing() {
 
 # -- servers ---------------------------------------------------------------------------------------
 
-# N free ports in a row, below the range that the kernel hands out.
+# N free ports in a row of the test's own, below the range that the kernel hands out.
 free_ports() {
     local n=${1:-1} base p
     for _ in $(seq 200); do
-        base=$((10000 + RANDOM % 20000))
+        base=$((PORTS_FROM + RANDOM % (200 - n)))
         for ((p = base; p < base + n; p++)); do
             if (: <>"/dev/tcp/127.0.0.1/$p") 2>/dev/null; then continue 2; fi
         done
@@ -140,8 +148,19 @@ aws_() { AWS_PAGER='' aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }
 # Runs it with the settings of SETTINGS (an array of NAME=value) and nothing of our environment.
 SETTINGS=()
 lynex() {
-    env -i PATH="$PATH" HOME="$T" TMPDIR="$T" TERM=dumb LIBCHDB="$LIBCHDB" ${LYNEX_STEP:+LYNEX_STEP="$LYNEX_STEP"} \
-        ${LYNEX_MUTANT:+LYNEX_MUTANT="$LYNEX_MUTANT"} "${SETTINGS[@]}" "$LYNEX_BIN" "$@"
+    lynex_environment
+    "${ENVIRONMENT[@]}" "$LYNEX_BIN" "$@"
+}
+# In the background, what it says in FILE: lynex_start FILE ARGUMENT…; sets LYNEX_PID, which is lynex's own.
+lynex_start() {
+    lynex_environment
+    "${ENVIRONMENT[@]}" "$LYNEX_BIN" "${@:2}" > "$1" 2>&1 &
+    LYNEX_PID=$!
+    BACKGROUND+=("$LYNEX_PID")
+}
+lynex_environment() {
+    ENVIRONMENT=(env -i PATH="$PATH" HOME="$T" TMPDIR="$T" TERM=dumb LIBCHDB="$LIBCHDB" ${LYNEX_STEP:+LYNEX_STEP="$LYNEX_STEP"}
+        ${LYNEX_MUTANT:+LYNEX_MUTANT="$LYNEX_MUTANT"} "${SETTINGS[@]}")
 }
 # The settings for the servers that run.
 use_clickhouse() {
@@ -357,24 +376,23 @@ cold_table() { # kernel: 0 or 1
     fi
 }
 
-# pause_at STEP: starts `lynex archive`, which stops (SIGSTOP) before that step; output in $T/paused.out.
+# pause_at STEP [ARGUMENT…]: starts `lynex archive`, which stops (SIGSTOP) before that step; output in $T/paused.out.
 # PAUSED is its pid, "" where it ended without coming there. resume: goes on, waits, sets STATUS and OUT.
 pause_at() {
-    PAUSED=
-    LYNEX_STEP=pause@$1 lynex archive > "$T/paused.out" 2>&1 &
-    PAUSED_JOB=$!
-    BACKGROUND+=("$PAUSED_JOB")
     local tries
-    for ((tries = 0; tries < 600; tries++)); do
-        PAUSED=$(ps -o pid=,stat= --ppid "$PAUSED_JOB" -p "$PAUSED_JOB" 2>/dev/null | awk '$2 ~ /^T/ { print $1; exit }')
-        [ -n "$PAUSED" ] && return 0
-        kill -0 "$PAUSED_JOB" 2>/dev/null || return 0
+    PAUSED=
+    LYNEX_STEP=pause@$1 lynex_start "$T/paused.out" archive "${@:2}"
+    for ((tries = 0; tries < 1200; tries++)); do
+        case $(ps -o stat= -p "$LYNEX_PID") in
+            T*) PAUSED=$LYNEX_PID; return 0 ;;
+            Z* | "") return 0 ;;
+        esac
         sleep 0.05
     done
 }
 resume() {
     [ -n "$PAUSED" ] && kill -CONT "$PAUSED"
-    wait "$PAUSED_JOB"
+    wait "$LYNEX_PID"
     STATUS=$?
     OUT=$(cat "$T/paused.out")
     PAUSED=

@@ -24,8 +24,8 @@ go with it.
     reset [request=K|answer=K]   reset after K bytes of the request's body, the store not having it; or after
                                  K bytes of the answer (head and body); without a number: the request was read,
                                  and goes nowhere
-    lose [early]                 the server acts, its answer is thrown away, the connection reset; early: its
-                                 answer is not waited for
+    lose [early [seconds=S]]     the server acts, its answer is thrown away, the connection reset; early: its
+                                 answer is not waited for, but so many seconds (0.3) for it to begin
     stall seconds=S [after|at=K] silence before the request is handed on (after: before the answer is; at=: behind
                                  so many bytes of its body, then the connection ends); new rules end it, with a
                                  reset
@@ -398,7 +398,7 @@ class Exchange:
     def do_lose(self, request, rule):
         if "early" in rule.flags:
             sock = self.send(request)
-            time.sleep(0.3)
+            time.sleep(float(rule.args.get("seconds", "0.3")))
             sock.close()
         else:
             self.act(request)

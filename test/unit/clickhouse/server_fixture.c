@@ -114,11 +114,12 @@ static int run_script(const char *command)
 static int start_server(void **state)
 {
     (void)state;
-    http_port = 22200 + (unsigned)(getpid() % 300);
-    server_tcp_port = http_port + 300;
-    snprintf(directory, sizeof directory, "/tmp/lynex-ch-%d", (int)getpid());
+    /* Of its own among the tests that run beside it, which have pids near to this one's. */
+    http_port = 20000 + 2 * (unsigned)(getpid() % 6000);
+    server_tcp_port = http_port + 1;
+    snprintf(directory, sizeof directory, "/tmp/lynex-ch-XXXXXX");
     snprintf(url, sizeof url, "http://127.0.0.1:%u", http_port);
-    assert_int_equal(mkdir(directory, 0700), 0);
+    assert_non_null(mkdtemp(directory));
     write_file("users.d.xml", users);
     write_file("profiles.d.xml", profiles);
     return run_script("start");
