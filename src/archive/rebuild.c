@@ -53,6 +53,31 @@ enum lx_status lx_rebuild_may(struct lx_store *store, struct lx_err *err)
     return LX_E_REFUSED;
 }
 
+/* -- files without a log -------------------------------------------------------------------- */
+
+static enum lx_status stop_at_first(void *context, const char *key, const struct lx_object *object,
+                                    struct lx_err *err)
+{
+    char *path = context; /* LX_MAX_NAME bytes */
+    if (object->size == 0 || !lx_str_ends(lx_str_of(key), LX_STR(".parquet")))
+        return LX_OK;
+    snprintf(path, LX_MAX_NAME, "%s", key);
+    return lx_err_set(err, LX_E_CANCELLED, "found");
+}
+
+enum lx_status lx_rebuild_any_file(struct lx_store *store, const char *prefix,
+                                   char path[LX_MAX_NAME], struct lx_err *err)
+{
+    char folder[LX_MAX_NAME];
+    path[0] = 0;
+    snprintf(folder, sizeof folder, "%s/", prefix);
+    enum lx_status status = lx_store_list(store, folder, NULL, stop_at_first, path, err);
+    if (status != LX_E_CANCELLED || path[0] == 0)
+        return status;
+    lx_err_clear(err);
+    return LX_OK;
+}
+
 /* -- which files --------------------------------------------------------------------------- */
 
 struct rebuilding {

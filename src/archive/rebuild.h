@@ -81,6 +81,12 @@ void lx_rebuild_report_free(struct lx_rebuild_report *report);
  * yet? */
 bool lx_rebuild_is_guess(const char *source);
 
+/* For callers who found no log: the path of a data file below `prefix`, "" where there is none.
+ * Reserved keys, of no bytes, are none. Such files are those of a first run that has not committed
+ * yet, or was ended before it did, or all that is left of an archive. */
+LX_MUST_CHECK enum lx_status lx_rebuild_any_file(struct lx_store *store, const char *prefix,
+                                                 char path[LX_MAX_NAME], struct lx_err *err);
+
 /* Is there anything in _delta_log/ that is a log, or was one? LX_E_REFUSED, with what was found.
  * For callers whose log may be too broken to be opened. */
 LX_MUST_CHECK enum lx_status lx_rebuild_may(struct lx_store *store, struct lx_err *err);

@@ -1,5 +1,6 @@
 /* Before anything is done: is this the table that the ledger belongs to, do the clocks agree, do
  * the server's hashes mean what ours do, may all rows be seen? */
+#include "archive/rebuild.h"
 #include "archive/run.h"
 
 #include "base/alloc.h"
@@ -106,25 +107,12 @@ static enum lx_status check_clock(const struct lx_run *run, struct lx_err *err)
     return LX_E_REFUSED;
 }
 
-static enum lx_status stop_at_first(void *context, const char *key, const struct lx_object *object,
-                                    struct lx_err *err)
-{
-    char *first = context; /* LX_MAX_NAME bytes */
-    if (object->size == 0 || !lx_str_ends(lx_str_of(key), LX_STR(".parquet")))
-        return LX_OK;
-    snprintf(first, LX_MAX_NAME, "%s", key);
-    return lx_err_set(err, LX_E_CANCELLED, "found");
-}
-
-/* Files without a log: what a first run left that was ended, or all that is left of an archive. */
 static enum lx_status look_for_files(const struct lx_run *run, struct lx_err *err)
 {
-    char folder[LX_MAX_NAME], first[LX_MAX_NAME] = "";
-    snprintf(folder, sizeof folder, "%s/", run->o->prefix);
-    enum lx_status status = lx_store_list(run->o->store, folder, NULL, stop_at_first, first, err);
-    if (status != LX_E_CANCELLED || first[0] == 0)
-        return status;
-    lx_err_clear(err);
+    char first[LX_MAX_NAME];
+    LX_TRY(lx_rebuild_any_file(run->o->store, run->o->prefix, first, err));
+    if (first[0] == 0)
+        return LX_OK;
     lx_run_note(run, LX_EVENT_WARNING,
                 "where the log was lost, stop here and run lynex ledger rebuild: this run begins a "
                 "new one that does not list them; where an earlier run was ended before its first "

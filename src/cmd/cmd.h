@@ -80,9 +80,12 @@ const char *lx_cmd_operand(const struct lx_cmd *cmd, size_t n);
 
 LX_MUST_CHECK enum lx_status lx_cmd_open_store(struct lx_cmd *cmd, struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_cmd_open_ledger(struct lx_cmd *cmd, struct lx_err *err);
-/* The first server of CLICKHOUSE_URL, and the hot table. */
+/* For reports of an archive in which there is nothing: where the root has no log, but data files,
+ * says so on stderr. */
+LX_MUST_CHECK enum lx_status lx_cmd_warn_of_lost_log(struct lx_cmd *cmd, struct lx_err *err);
 /* cmd->database and cmd->table, out of ARCHIVE_TABLE. */
 LX_MUST_CHECK enum lx_status lx_cmd_split_table(struct lx_cmd *cmd, struct lx_err *err);
+/* The first server of CLICKHOUSE_URL, and the hot table. */
 LX_MUST_CHECK enum lx_status lx_cmd_open_clickhouse(struct lx_cmd *cmd, struct lx_err *err);
 /* ARCHIVE_THREADS, or one a processor; the thread that asks is one of them. */
 int64_t lx_cmd_threads(const struct lx_config *config);

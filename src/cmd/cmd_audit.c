@@ -146,7 +146,7 @@ int lx_cmd_audit(struct lx_cmd *cmd)
         return lx_cmd_usage(cmd, "lynex audit --since 2026-01-31, or 2026-01-31T12:00:00",
                             "--since %s is no date", since);
     }
-    if (lx_cmd_open_ledger(cmd, &err) != LX_OK)
+    if (lx_cmd_open_ledger(cmd, &err) != LX_OK || lx_cmd_warn_of_lost_log(cmd, &err) != LX_OK)
         return lx_cmd_fail(cmd, &err);
     a.list = json_array();
     lx_table_init(&a.table, sizeof heads / sizeof heads[0]);

@@ -136,7 +136,7 @@ int lx_cmd_ls(struct lx_cmd *cmd)
     if (!lx_cmd_args_done(cmd, 1))
         return LX_EXIT_USAGE;
     const char *prefix = lx_cmd_operand(cmd, 0);
-    if (lx_cmd_open_ledger(cmd, &err) != LX_OK)
+    if (lx_cmd_open_ledger(cmd, &err) != LX_OK || lx_cmd_warn_of_lost_log(cmd, &err) != LX_OK)
         return lx_cmd_fail(cmd, &err);
     const struct lx_ledger_state *state = lx_ledger_state(cmd->ledger);
     json_t *list = json_array();

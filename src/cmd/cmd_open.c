@@ -1,7 +1,9 @@
 /* What commands open, by the settings: store, ledger, ClickHouse, the hot table, threads. */
 #include "cmd/cmd.h"
 
+#include "archive/rebuild.h"
 #include "base/alloc.h"
+#include "cmd/terminal.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -100,6 +102,23 @@ enum lx_status lx_cmd_open_ledger(struct lx_cmd *cmd, struct lx_err *err)
         .single_writer = cmd->config->commit == LX_SET_COMMIT_SINGLE_WRITER,
     };
     return lx_ledger_open(&options, &cmd->ledger, err);
+}
+
+enum lx_status lx_cmd_warn_of_lost_log(struct lx_cmd *cmd, struct lx_err *err)
+{
+    char file[LX_MAX_NAME];
+    if (lx_ledger_state(cmd->ledger)->version >= 0)
+        return LX_OK;
+    LX_TRY(lx_rebuild_any_file(cmd->store, cmd->config->target.prefix, file, err));
+    if (file[0] == 0)
+        return LX_OK;
+    bool color = cmd->color && isatty(STDERR_FILENO);
+    fprintf(stderr,
+            "%slynex: there is no log at the archive's root, but data files, such as %s%s\n"
+            "  what to do: where the log was lost, lynex ledger rebuild; where a first run is at "
+            "work, or was ended before its first commit, nothing\n",
+            lx_color(color, LX_COLOR_YELLOW), file, lx_color(color, LX_COLOR_NONE));
+    return LX_OK;
 }
 
 /* ARCHIVE_TABLE is TABLE or DATABASE.TABLE, or `TABLE` for a name that holds a dot. */

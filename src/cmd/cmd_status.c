@@ -151,6 +151,8 @@ static enum lx_status collect(struct report *r, struct lx_err *err)
     if (opened == LX_OK && (status == LX_OK || strcmp(r->err.name, "PENDING_DELETE") == 0) &&
         lx_pending_server_look(cmd->hot_sql, &r->server, &later) != LX_OK && r->err.status == LX_OK)
         r->err = later;
+    if (r->err.status != LX_OK) /* else the look itself says it */
+        LX_TRY(lx_cmd_warn_of_lost_log(cmd, err));
     judge_by_server(r);
     return group_segments(r) == LX_OK ? LX_OK : lx_err_memory(err);
 }
