@@ -83,7 +83,9 @@ bool lx_rebuild_is_guess(const char *source);
 
 /* For callers who found no log: the path of a data file below `prefix`, "" where there is none.
  * Reserved keys, of no bytes, are none. Such files are those of a first run that has not committed
- * yet, or was ended before it did, or all that is left of an archive. */
+ * yet, or was ended before it did, or all that is left of an archive. LX_REBUILD_NO_LOG, and the
+ * path behind it, says so. */
+#define LX_REBUILD_NO_LOG "there is no log at the archive's root, but data files, such as "
 LX_MUST_CHECK enum lx_status lx_rebuild_any_file(struct lx_store *store, const char *prefix,
                                                  char path[LX_MAX_NAME], struct lx_err *err);
 

@@ -117,7 +117,7 @@ static enum lx_status look_for_files(const struct lx_run *run, struct lx_err *er
                 "where the log was lost, stop here and run lynex ledger rebuild: this run begins a "
                 "new one that does not list them; where an earlier run was ended before its first "
                 "commit, go on, its files are left over (lynex vacuum)",
-                "there is no log at the archive's root, but data files, such as %s", first);
+                LX_REBUILD_NO_LOG "%s", first);
     return LX_OK;
 }
 

@@ -80,8 +80,10 @@ const char *lx_cmd_operand(const struct lx_cmd *cmd, size_t n);
 
 LX_MUST_CHECK enum lx_status lx_cmd_open_store(struct lx_cmd *cmd, struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_cmd_open_ledger(struct lx_cmd *cmd, struct lx_err *err);
-/* For reports of an archive in which there is nothing: where the root has no log, but data files,
- * says so on stderr. */
+/* For reports of an archive in which there is nothing: where the opened ledger's root has no log,
+ * but data files, `found` says so, LX_E_NOTFOUND, with what to do. The other puts it on stderr. */
+LX_MUST_CHECK enum lx_status lx_cmd_find_lost_log(struct lx_cmd *cmd, struct lx_err *found,
+                                                  struct lx_err *err);
 LX_MUST_CHECK enum lx_status lx_cmd_warn_of_lost_log(struct lx_cmd *cmd, struct lx_err *err);
 /* cmd->database and cmd->table, out of ARCHIVE_TABLE. */
 LX_MUST_CHECK enum lx_status lx_cmd_split_table(struct lx_cmd *cmd, struct lx_err *err);

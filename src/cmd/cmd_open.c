@@ -104,7 +104,7 @@ enum lx_status lx_cmd_open_ledger(struct lx_cmd *cmd, struct lx_err *err)
     return lx_ledger_open(&options, &cmd->ledger, err);
 }
 
-enum lx_status lx_cmd_warn_of_lost_log(struct lx_cmd *cmd, struct lx_err *err)
+enum lx_status lx_cmd_find_lost_log(struct lx_cmd *cmd, struct lx_err *found, struct lx_err *err)
 {
     char file[LX_MAX_NAME];
     if (lx_ledger_state(cmd->ledger)->version >= 0)
@@ -112,12 +112,20 @@ enum lx_status lx_cmd_warn_of_lost_log(struct lx_cmd *cmd, struct lx_err *err)
     LX_TRY(lx_rebuild_any_file(cmd->store, cmd->config->target.prefix, file, err));
     if (file[0] == 0)
         return LX_OK;
+    lx_err_set(found, LX_E_NOTFOUND, LX_REBUILD_NO_LOG "%s", file);
+    lx_err_hint(found, "where the log was lost, lynex ledger rebuild; where a first run is at "
+                       "work, or was ended before its first commit, nothing");
+    return LX_OK;
+}
+
+enum lx_status lx_cmd_warn_of_lost_log(struct lx_cmd *cmd, struct lx_err *err)
+{
+    struct lx_err found = LX_ERR_INIT;
+    LX_TRY(lx_cmd_find_lost_log(cmd, &found, err));
     bool color = cmd->color && isatty(STDERR_FILENO);
-    fprintf(stderr,
-            "%slynex: there is no log at the archive's root, but data files, such as %s%s\n"
-            "  what to do: where the log was lost, lynex ledger rebuild; where a first run is at "
-            "work, or was ended before its first commit, nothing\n",
-            lx_color(color, LX_COLOR_YELLOW), file, lx_color(color, LX_COLOR_NONE));
+    if (found.status != LX_OK)
+        fprintf(stderr, "%slynex: %s%s\n  what to do: %s\n", lx_color(color, LX_COLOR_YELLOW),
+                found.text, lx_color(color, LX_COLOR_NONE), found.hint);
     return LX_OK;
 }
 

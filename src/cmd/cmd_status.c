@@ -2,6 +2,7 @@
 #include "cmd/cmd.h"
 
 #include "archive/pending.h"
+#include "archive/rebuild.h"
 #include "base/alloc.h"
 #include "base/civil.h"
 #include "cmd/cmd_archive.h"
@@ -129,6 +130,21 @@ static enum lx_status group_segments(struct report *r)
     return LX_OK;
 }
 
+/* A look that came so far has said it itself. */
+static void add_lost_log(struct report *r)
+{
+    struct lx_err found = LX_ERR_INIT, later = LX_ERR_INIT;
+    for (size_t i = 0; i < json_array_size(r->warnings); i++)
+        if (lx_str_starts(lx_str_of(json_string_value(json_array_get(r->warnings, i))),
+                          LX_STR(LX_REBUILD_NO_LOG)))
+            return;
+    if (lx_cmd_find_lost_log(r->cmd, &found, &later) != LX_OK && r->err.status == LX_OK)
+        r->err = later;
+    if (found.status != LX_OK)
+        hear(r,
+             &(struct lx_event){.kind = LX_EVENT_WARNING, .text = found.text, .more = found.hint});
+}
+
 /* Both sides; what ClickHouse does not answer ends up in r->err. */
 static enum lx_status collect(struct report *r, struct lx_err *err)
 {
@@ -151,8 +167,7 @@ static enum lx_status collect(struct report *r, struct lx_err *err)
     if (opened == LX_OK && (status == LX_OK || strcmp(r->err.name, "PENDING_DELETE") == 0) &&
         lx_pending_server_look(cmd->hot_sql, &r->server, &later) != LX_OK && r->err.status == LX_OK)
         r->err = later;
-    if (r->err.status != LX_OK) /* else the look itself says it */
-        LX_TRY(lx_cmd_warn_of_lost_log(cmd, err));
+    add_lost_log(r);
     judge_by_server(r);
     return group_segments(r) == LX_OK ? LX_OK : lx_err_memory(err);
 }

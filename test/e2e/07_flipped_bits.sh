@@ -10,7 +10,14 @@ state() { sql "SELECT count(), sum(cityHash64(event_id, body)) FROM prod.events"
 before=$(state)
 committed() { find "$T/archive/_delta_log" -name '*.json' 2>/dev/null | wc -l; }
 
-# One file after the other: the next is not stored while the first is proven.
+LYNEX_MUTANT=flip-encoded
+out=$(lynex archive 2>&1); status_is "the encoder's output: status 4" 4 $? "$out"
+contains "the encoder's output: says the file" ".parquet" "$out"
+equal "the encoder's output: all rows are hot" "$before" "$(state)"
+equal "the encoder's output: nothing was recorded" 0 "$(committed)"
+
+# One file after the other, in an empty archive: the next is not stored while the first is proven.
+rm -rf "$T/archive"
 SETTINGS+=(ARCHIVE_THREADS=1)
 LYNEX_MUTANT=flip-value
 out=$(lynex archive 2>&1); status_is "a decoded value: status 4" 4 $? "$out"
@@ -21,12 +28,6 @@ equal "a decoded value: all rows are hot" "$before" "$(state)"
 equal "a decoded value: nothing was recorded" 0 "$(committed)"
 equal "a decoded value: the bad file is kept apart" 1 "$(find "$T/archive/_quarantine" -type f | wc -l)"
 equal "a decoded value: and not among the good ones" 0 "$(find "$T/archive/events" -name "*.parquet" | wc -l)"
-
-LYNEX_MUTANT=flip-encoded
-out=$(lynex archive 2>&1); status_is "the encoder's output: status 4" 4 $? "$out"
-contains "the encoder's output: says the file" ".parquet" "$out"
-equal "the encoder's output: all rows are hot" "$before" "$(state)"
-equal "the encoder's output: nothing was recorded" 0 "$(committed)"
 LYNEX_MUTANT=
 
 # Stops a run behind an upload, turns a bit of the new file, at so many hundredths of it or where its footer's pairs

@@ -123,12 +123,17 @@ kept 8000000 1000
 sql "OPTIMIZE TABLE prod.kept FINAL"
 kept_run "compared, with late rows" 8001000
 sql "ALTER TABLE prod.kept DROP COLUMN b SETTINGS mutations_sync = 2"
-# Interrupted while archived rows are compared: behind so many bytes of hashes.
-faults "$PROXY_PORT" "POST query_id=lynex-compare stall seconds=100 at=4000000"
+# Interrupted before archived rows are read, and while they are compared: hashes come slowly, for minutes.
+pause_at reconcile
+kill -TERM "$PAUSED"
+resume
+status_is "interrupted before rows are compared" 130 $STATUS "$OUT"
+faults "$PROXY_PORT" "POST query_id=lynex-compare trickle bytes=20000 ms=20"
 SETTINGS+=("CLICKHOUSE_URL=http://127.0.0.1:$PROXY_PORT")
 lynex_start "$T/interrupted" archive
 for _ in $(seq 600); do [ "$(fault_hits "$PROXY_PORT")" = 1 ] && break; sleep 0.1; done
 equal "interrupted while rows are compared: it came so far" 1 "$(fault_hits "$PROXY_PORT")"
+sleep 4 # until the first have come: the proxy has the whole answer before
 started=$(date +%s%N)
 kill -TERM "$LYNEX_PID"
 wait "$LYNEX_PID"; status_is "interrupted while rows are compared" 130 $? "$(cat "$T/interrupted")"

@@ -11,6 +11,7 @@ ch_start
 use_clickhouse
 sql "CREATE DATABASE prod ENGINE = Atomic"
 day="toStartOfDay(now('UTC'))"
+FAR=$((AFTER + 65)) NEAR=$((AFTER + 5)) # days: in months before the cutoff's, in the cutoff's
 columns="id UInt64, at DateTime64(3, 'UTC'), v String, w Int32 DEFAULT 7"
 engine="ENGINE = MergeTree PARTITION BY toYYYYMM(at) ORDER BY id SETTINGS enable_block_number_column = 1, enable_block_offset_column = 1"
 
@@ -36,18 +37,18 @@ loosen() { # CONDITION on `id`
 fill() {
     : > "$T/truth"
     sql "CREATE TABLE prod.$M ($columns) $engine"
-    insert "$M" 1 20 95
-    insert "$M" 21 20 95
-    insert "$M" 101 20 35
+    insert "$M" 1 20 $FAR
+    insert "$M" 21 20 $FAR
+    insert "$M" 101 20 $NEAR
     # The month of the cutoff has young rows beside.
-    sql "INSERT INTO prod.$M (id, at, v, w) SELECT if(number < 10, 201, 100000) + number, if(number < 10, $day - INTERVAL 31 DAY, $day - INTERVAL 29 DAY), concat('v', toString(if(number < 10, 201, 100000) + number)), 7 FROM numbers(20)"
+    sql "INSERT INTO prod.$M (id, at, v, w) SELECT if(number < 10, 201, 100000) + number, if(number < 10, $day - INTERVAL $((AFTER + 1)) DAY, $day - INTERVAL $((AFTER - 1)) DAY), concat('v', toString(if(number < 10, 201, 100000) + number)), 7 FROM numbers(20)"
     truth 1 1 old v% {201..210}
     truth 1 1 young v% {100010..100019}
 }
 
-event_late() { insert "$M" 1000 7 95; insert "$M" 1100 3 31; }
+event_late() { insert "$M" 1000 7 $FAR; insert "$M" 1100 3 $((AFTER + 1)); }
 event_copy() {
-    sql "INSERT INTO prod.$M (id, at, v, w) SELECT number + 1, $day - INTERVAL 95 DAY + toIntervalSecond(number), concat('v', toString(number + 1)), 7 FROM numbers(3)"
+    sql "INSERT INTO prod.$M (id, at, v, w) SELECT number + 1, $day - INTERVAL $FAR DAY + toIntervalSecond(number), concat('v', toString(number + 1)), 7 FROM numbers(3)"
     truth 1 1 old v% 1 2 3
 }
 event_optimize() { sql "OPTIMIZE TABLE prod.$M FINAL"; }
@@ -62,12 +63,12 @@ event_pending_update() {
 event_delete() { sql "DELETE FROM prod.$M WHERE id IN (3, 103)"; loosen "id == 3 || id == 103"; }
 event_row_ttl() {
     loosen "id < 100000"
-    sql "ALTER TABLE prod.$M MODIFY TTL toDateTime(at) + INTERVAL 60 DAY SETTINGS mutations_sync = 2"
+    sql "ALTER TABLE prod.$M MODIFY TTL toDateTime(at) + INTERVAL $((AFTER + 30)) DAY SETTINGS mutations_sync = 2"
 }
 event_column_ttl() {
     loosen "id < 100"
     truth 0 1 old "" {1..40}
-    sql "ALTER TABLE prod.$M MODIFY COLUMN v String TTL toDateTime(at) + INTERVAL 60 DAY SETTINGS mutations_sync = 2"
+    sql "ALTER TABLE prod.$M MODIFY COLUMN v String TTL toDateTime(at) + INTERVAL $((AFTER + 30)) DAY SETTINGS mutations_sync = 2"
     sql "OPTIMIZE TABLE prod.$M FINAL"
 }
 event_exchange_copy() {
@@ -78,8 +79,8 @@ event_exchange_copy() {
 event_exchange_other() {
     loosen "1"
     sql "CREATE TABLE prod.${M}_2 AS prod.$M"
-    insert "${M}_2" 2000 10 95
-    insert "${M}_2" 2100 5 35
+    insert "${M}_2" 2000 10 $FAR
+    insert "${M}_2" 2100 5 $NEAR
     insert "${M}_2" 200000 5 2
     sql "EXCHANGE TABLES prod.$M AND prod.${M}_2"
 }
@@ -89,19 +90,19 @@ event_refill() { # part names come back after the restart
     ch_stop
     ch_restart
     # The same rows again may be seen as those that are archived, or as copies.
-    sql "INSERT INTO prod.$M (id, at, v, w) SELECT 1 + number, $day - INTERVAL 95 DAY + toIntervalSecond(number), concat('v', toString(1 + number)), 7 FROM numbers(20)"
+    sql "INSERT INTO prod.$M (id, at, v, w) SELECT 1 + number, $day - INTERVAL $FAR DAY + toIntervalSecond(number), concat('v', toString(1 + number)), 7 FROM numbers(20)"
     truth 1 1 old v% {1..20}
-    insert "$M" 3000 20 95
+    insert "$M" 3000 20 $FAR
 }
 event_recreate() {
     loosen "1"
     sql "DROP TABLE prod.$M SYNC"
     sql "CREATE TABLE prod.$M ($columns) $engine"
-    insert "$M" 4000 10 95
+    insert "$M" 4000 10 $FAR
     insert "$M" 400000 5 2
 }
 event_drop_partition() {
-    sql "ALTER TABLE prod.$M DROP PARTITION ID '$(sql "SELECT toYYYYMM($day - INTERVAL 95 DAY)")'"
+    sql "ALTER TABLE prod.$M DROP PARTITION ID '$(sql "SELECT toYYYYMM($day - INTERVAL $FAR DAY)")'"
     loosen "id < 100"
 }
 event_add_column() { sql "ALTER TABLE prod.$M ADD COLUMN x Int32 DEFAULT 5"; }
@@ -121,7 +122,7 @@ cell() { # EVENT MOMENT MODE
     M=m$N
     SETTINGS=()
     use_clickhouse
-    SETTINGS+=("ARCHIVE_URL=file://$T/$M" "ARCHIVE_TABLE=$M" ARCHIVE_TIME_COLUMN=at ARCHIVE_DELETE_WAIT_SECONDS=2)
+    SETTINGS+=("ARCHIVE_URL=file://$T/$M" "ARCHIVE_TABLE=$M" ARCHIVE_TIME_COLUMN=at "ARCHIVE_AFTER_DAYS=$AFTER" ARCHIVE_DELETE_WAIT_SECONDS=2)
     [ "$3" = on ] || SETTINGS+=(DELETE_AFTER_ARCHIVE=false)
     fill
     if [ "$2" = between ]; then

@@ -37,6 +37,7 @@ equal "what is due is what is old" "$old of 20000" "$(field '"%d of %d" % (d["cl
 equal "before the cutoff" "$(sql "SELECT toDate(now('UTC')) - $AFTER")T00:00:00.000Z" "$(field 'd["clickhouse"]["cutoff"]')"
 equal "in so many parts" "$(sql "SELECT uniqExact(_part) FROM prod.events WHERE $OLD")" "$(field 'd["clickhouse"]["due_parts"]')"
 contains "for people too" "nothing is archived here yet" "$(lynex status)"
+equal "and no word of a lost log" "[]" "$(field 'd["warnings"]')"
 equal "it writes nothing" "" "$(objects)"
 out=$(lynex archive 2>&1); contains "the next run finds just that" "Found $old events" "$out"
 status

@@ -86,13 +86,17 @@ LYNEX_STEP=
 all=$(sums "$(cold_table)")
 rm -rf "$log"
 out=$(lynex archive --dry-run 2>&1); contains "archive warns of the lost log" "run lynex ledger rebuild" "$out"
-for command in ls audit "status --clickhouse-url http://127.0.0.1:1"; do
-    lynex $command --json > "$T/out" 2> "$T/err"
+for command in ls audit; do
+    lynex $command --json > "$T/out" 2> "$T/err"; status_is "$command exits 0" 0 $?
     contains "$command warns of the lost log" "there is no log at the archive's root, but data files, such as events/" "$(cat "$T/err")"
     contains "$command says what to do" "lynex ledger rebuild" "$(cat "$T/err")"
     python3 -m json.tool "$T/out" > /dev/null; status_is "$command: its document is one" 0 $?
 done
-contains "status warns too, beside a ClickHouse that answers" "but data files, such as events/" "$(lynex status)"
+for url in "http://127.0.0.1:$CH_PORT" http://127.0.0.1:1; do
+    equal "status warns too, once, of ClickHouse at $url" 1 "$(lynex status --clickhouse-url "$url" 2>/dev/null | grep -c "but data files, such as events/.*lynex ledger rebuild")"
+    equal "status warns too, once, in its document, of ClickHouse at $url" 1 "$(lynex status --json --clickhouse-url "$url" 2>/dev/null |
+        python3 -c 'import json, sys; print(sum("no log" in w for w in json.load(sys.stdin)["warnings"]))')"
+done
 out=$(lynex ledger rebuild 2>&1); status_is "rebuild looks: exits 0" 0 $? "$out"
 contains "rebuild counts what it proved" "$(python3 -c "print(f'{$(cut -f1 <<< "$all"):,}')") rows" "$out"
 contains "rebuild says that nothing was written" "nothing was written" "$out"

@@ -22,7 +22,7 @@ left=$((86400 - $(date -u +%s) % 86400))
 [ "$left" -ge "$MIDNIGHT_MARGIN" ] || { echo "# waiting $left s for the next day"; sleep $((left + 1)); }
 unset left
 TODAY=$(date -u +%F)
-# Days after which rows are old, 30 to 54, so that the cutoff lies between the 20th and the 27th of a month: whatever the
+# Days after which rows are old, 30 to 53, so that the cutoff lies between the 20th and the 27th of a month: whatever the
 # day, of the months with old rows one is partly old, most of it, and those before are so wholly. For tests whose checks
 # depend on that; rows of 2 * AFTER days are half old.
 AFTER=30
@@ -389,6 +389,7 @@ pause_at() {
         esac
         sleep 0.05
     done
+    kill -KILL "$LYNEX_PID" # nothing goes on with it
 }
 resume() {
     [ -n "$PAUSED" ] && kill -CONT "$PAUSED"
