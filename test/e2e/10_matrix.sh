@@ -135,7 +135,6 @@ cell() { # EVENT MOMENT MODE
     fi
     first=$STATUS
     sql "SYSTEM START MERGES prod.$M"
-    SETTINGS+=(ARCHIVE_DELETE_WAIT_SECONDS=60)
     again=$(lynex archive 2>&1); STATUS=$?
     sql "SELECT concat(toString(id), ' ', v) FROM prod.$M FORMAT TSVRaw" > "$T/hot"
     sql "SELECT concat(toString(id), ' ', v) FROM deltaLakeLocal('$T/$M') FORMAT TSVRaw" > "$T/cold"

@@ -34,7 +34,6 @@ ch_case() {
         equal "$what: nothing lost or twice" "" "$(little_safe "$table" "$table")"
         faults "$PROXY_PORT"
         [ -n "${RESTORE:-}" ] && sql "${RESTORE//%t/prod.$table}"
-        SETTINGS+=(ARCHIVE_DELETE_WAIT_SECONDS=60)
         next=$(lynex archive 2>&1)
         status_is "$what: the next run" 0 $? "$next"
     fi

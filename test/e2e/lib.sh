@@ -382,7 +382,7 @@ pause_at() {
     local tries
     PAUSED=
     LYNEX_STEP=pause@$1 lynex_start "$T/paused.out" archive "${@:2}"
-    for ((tries = 0; tries < 1200; tries++)); do
+    for ((tries = 0; tries < 600; tries++)); do
         case $(ps -o stat= -p "$LYNEX_PID") in
             T*) PAUSED=$LYNEX_PID; return 0 ;;
             Z* | "") return 0 ;;
